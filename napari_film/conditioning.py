@@ -1,0 +1,247 @@
+"""Metadata and how they become the condition vector of a network.
+
+A schema is an ordered list of fields. A *categorical* field of K condition values takes K columns (one-hot), and
+one more when the model was trained with an explicit *unknown*. A *continuous* field takes one column, scaled to
+0..1 over its range, and likewise one more for *unknown*. Nothing is ever encoded as all zeros.
+
+    condition (M,) = [field 1 | field 2 | ...]        M = sum of the fields' widths
+
+Needs no torch: a checkpoint's schema is read, shown and checked without it.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from napari_film.errors import InputError
+
+Value = str | float
+Role = Literal["target", "context"]
+
+UNKNOWN = "unknown"
+"""The condition value of a field that a model was trained to do without."""
+
+
+class MetadataError(InputError):
+    """Metadata that the schema of a model cannot take."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Metadata as the schema spells them, and what a person must be told about how they got there."""
+
+    values: Mapping[str, Value]
+    notices: tuple[str, ...] = ()
+
+
+class _Field(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    role: Role = "context"
+    unknown: bool = False
+    description: str = ""
+
+    def _unknown_or_raise(self) -> str:
+        if not self.unknown:
+            raise MetadataError(f"{self.name} is {UNKNOWN!r}, but this model was not trained without it; choose {self._expected()}.")
+        return UNKNOWN
+
+    def _expected(self) -> str:
+        raise NotImplementedError
+
+
+class CategoricalField(_Field):
+    """A closed vocabulary; encoded one-hot in the order of ``values``, *unknown* last.
+
+    ``synonyms`` maps a value to other spellings of it. Spellings are compared without regard to case, and with spaces,
+    hyphens and underscores alike.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    values: tuple[str, ...]
+    synonyms: Mapping[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _spellings_are_distinct(self) -> Self:
+        if not self.values:
+            raise ValueError(f"field {self.name!r} has no values")
+        if set(self.synonyms) - set(self.values):
+            raise ValueError(f"field {self.name!r} has synonyms for values that it lacks: {sorted(set(self.synonyms) - set(self.values))}")
+        owners: dict[str, str] = {_folded(UNKNOWN): UNKNOWN}
+        for value in self.values:
+            for spelling in (value, *self.synonyms.get(value, ())):
+                owner = owners.setdefault(_folded(spelling), value)
+                if owner != value:
+                    raise ValueError(f"field {self.name!r}: the spelling {spelling!r} stands for both {owner!r} and {value!r}")
+        return self
+
+    @property
+    def width(self) -> int:
+        """Columns of the condition that this field takes."""
+        return len(self.values) + self.unknown
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What a person can choose from: the vocabulary, and *unknown* where the model was trained with it."""
+        return (*self.values, UNKNOWN) if self.unknown else self.values
+
+    def resolve(self, value: Value) -> tuple[str, str | None]:
+        """Give the vocabulary's spelling of ``value``, and no notice.
+
+        Raises
+        ------
+        MetadataError
+            If it is not in the vocabulary, or unknown where the model was not trained for that.
+        """
+        wanted = _folded(str(value))
+        if wanted == _folded(UNKNOWN):
+            return self._unknown_or_raise(), None
+        for known in self.values:
+            if wanted in {_folded(known), *(_folded(spelling) for spelling in self.synonyms.get(known, ()))}:
+                return known, None
+        raise MetadataError(f"{self.name} is {str(value)!r}, which this model does not know; choose {self._expected()}.")
+
+    def encode(self, value: Value) -> list[float]:
+        """One-hot columns of a value as ``resolve`` spells it."""
+        return [float(choice == value) for choice in self.choices]
+
+    def _expected(self) -> str:
+        return "one of: " + ", ".join(self.choices)
+
+
+class ContinuousField(_Field):
+    """A number; encoded as (value - minimum) / (maximum - minimum), and a column that is 1 where it is *unknown*.
+
+    ``outside`` says what happens to a value outside the range: it is refused, or clamped to the nearer end, and the
+    person is told.
+    """
+
+    kind: Literal["continuous"] = "continuous"
+    minimum: float
+    maximum: float
+    unit: str = ""
+    outside: Literal["refuse", "clamp"] = "refuse"
+
+    @model_validator(mode="after")
+    def _range_is_a_range(self) -> Self:
+        if not (math.isfinite(self.minimum) and math.isfinite(self.maximum) and self.minimum < self.maximum):
+            raise ValueError(f"field {self.name!r} has the range {self.minimum} to {self.maximum}, which is none")
+        return self
+
+    @property
+    def width(self) -> int:
+        """Columns of the condition that this field takes."""
+        return 1 + self.unknown
+
+    def resolve(self, value: Value) -> tuple[Value, str | None]:
+        """Give ``value`` as a number inside the range, and a notice if it had to be clamped.
+
+        Raises
+        ------
+        MetadataError
+            If it is no finite number, outside a range that refuses, or unknown where the model was not trained for that.
+        """
+        if isinstance(value, str) and _folded(value) == _folded(UNKNOWN):
+            return self._unknown_or_raise(), None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise MetadataError(f"{self.name} is {str(value)!r}, which is no number; give {self._expected()}.")
+        inside = min(max(number, self.minimum), self.maximum)
+        if inside == number:
+            return number, None
+        if self.outside == "refuse":
+            raise MetadataError(f"{self.name} is {number:g}, outside of what this model was trained on; give {self._expected()}.")
+        return inside, f"{self.name} is {number:g}, outside of what this model was trained on; {inside:g} is used instead."
+
+    def encode(self, value: Value) -> list[float]:
+        """Columns of a value as ``resolve`` gives it."""
+        if isinstance(value, str):
+            return [0.0, 1.0]
+        scaled = (value - self.minimum) / (self.maximum - self.minimum)
+        return [scaled, 0.0] if self.unknown else [scaled]
+
+    def _expected(self) -> str:
+        number = " ".join(filter(None, (f"a number from {self.minimum:g} to {self.maximum:g}", self.unit)))
+        return f"{number}, or {UNKNOWN}" if self.unknown else number
+
+
+AnyField = Annotated[CategoricalField | ContinuousField, Field(discriminator="kind")]
+
+
+class MetadataSchema(BaseModel):
+    """The fields that a model is conditioned on, in the order of their columns."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fields: tuple[AnyField, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        names = [field.name for field in self.fields]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two fields have one name: {', '.join(names)}")
+        if sum(field.role == "target" for field in self.fields) > 1:
+            raise ValueError("more than one field is a target")
+        return self
+
+    def __iter__(self) -> Iterator[CategoricalField | ContinuousField]:  # type: ignore[override]  # pydantic yields (name, value) pairs
+        return iter(self.fields)
+
+    def __getitem__(self, name: str) -> CategoricalField | ContinuousField:
+        """Give the field of that name, or raise MetadataError that lists the names."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        names = ", ".join(field.name for field in self.fields) or "none: it takes no metadata"
+        raise MetadataError(f"This model has no field {name!r}; its fields are {names}.")
+
+    @property
+    def width(self) -> int:
+        """Columns M of the condition vector."""
+        return sum(field.width for field in self.fields)
+
+    @property
+    def target(self) -> CategoricalField | None:
+        """The field that says what to segment, if there is one."""
+        for field in self.fields:
+            if field.role == "target" and isinstance(field, CategoricalField):
+                return field
+        return None
+
+    def resolve(self, metadata: Mapping[str, Value]) -> Metadata:
+        """Check ``metadata`` and spell them as the schema does, in its order.
+
+        Raises
+        ------
+        MetadataError
+            If a field is missing or not of this schema, or a value is not one that it takes.
+        """
+        for name in metadata:
+            self[name]
+        values: dict[str, Value] = {}
+        notices = []
+        for field in self.fields:
+            if field.name not in metadata:
+                raise MetadataError(f"{field.name} is missing; give {field._expected()}.")
+            values[field.name], notice = field.resolve(metadata[field.name])
+            if notice:
+                notices.append(notice)
+        return Metadata(values, tuple(notices))
+
+    def encode(self, metadata: Mapping[str, Value]) -> NDArray[np.float32]:
+        """Condition vector (M,) of ``metadata``; raises as ``resolve``."""
+        values = self.resolve(metadata).values
+        return np.array([column for field in self.fields for column in field.encode(values[field.name])], dtype=np.float32)
+
+
+def _folded(spelling: str) -> str:
+    return "".join(character for character in spelling.casefold() if character not in " -_")

@@ -1,0 +1,200 @@
+"""The header of a checkpoint: everything about a model but its weights, as JSON, read without torch.
+
+It stands in the metadata of a .safetensors file under one key (several would be written in another order at each
+save, so that equal models had unequal bytes). ``format`` is (major, minor): a reader refuses another major number and
+ignores keys of a newer minor one.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_film.architecture import Architecture
+from napari_film.conditioning import MetadataSchema, Value
+from napari_film.errors import InputError
+from napari_film.preprocessing import Preprocessing
+
+FORMAT = (1, 0)
+METADATA_KEY = "napari_film"
+DEFAULT_THRESHOLD = 128
+"""In 256ths of probability, as kept probabilities are: a voxel belongs to the mask where floor(256 p) >= threshold."""
+
+_LONGEST_JSON = 100_000_000  # bytes, as the format itself allows
+
+
+class CheckpointError(InputError):
+    """A file that is no checkpoint of this project, or one that this version cannot read."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Channel(_Part):
+    """One image that the model takes; ``suffix`` is how BIDS names it ("T2w", "ce-gadolinium_T1w")."""
+
+    name: str
+    suffix: str = ""
+    description: str = ""
+
+
+class Threshold(_Part):
+    """Probability thresholds (256ths, one per class) for the metadata that have all the condition values of ``when``."""
+
+    when: Mapping[str, Value]
+    classes: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _is_a_probability(self) -> Self:
+        if any(not 1 <= threshold <= 255 for threshold in self.classes):
+            raise ValueError(f"thresholds {self.classes} are not between 1 and 255 (256ths of probability)")
+        return self
+
+
+class Range(_Part):
+    """What training met of one quantity."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Fingerprint(_Part):
+    """What the training data were like, so that an unusual image can be told from a usual one.
+
+    ``spacing`` (mm) and ``size`` (voxels) are along R, A, S; ``intensity`` is per channel, of the 0.5th percentile, the
+    median and the 99.5th percentile of the images as stored; ``metadata`` counts subjects per condition value.
+    """
+
+    subjects: int
+    spacing: tuple[Range, Range, Range]
+    size: tuple[Range, Range, Range]
+    intensity: tuple[Range, ...]
+    metadata: Mapping[str, Mapping[str, int]] = {}
+
+
+class Provenance(_Part):
+    """How the model came to be: enough to train it again, and how well it did on subjects never trained on.
+
+    ``scores`` holds tables by name; a row is the true condition value, a column the one given to the network.
+    """
+
+    recipe: str = ""
+    seed: int | None = None
+    versions: Mapping[str, str] = {}
+    data_hash: str = ""
+    data: str = ""
+    scores: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
+
+
+class Header(_Part):
+    """All that a person needs to know to use a model, and a program to run it."""
+
+    format: tuple[int, int] = FORMAT
+    name: str
+    description: str = ""
+    licence: str = ""
+    architecture: Architecture
+    metadata_schema: MetadataSchema = MetadataSchema()
+    channels: tuple[Channel, ...]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    thresholds: tuple[Threshold, ...] = ()
+    fingerprint: Fingerprint | None = None
+    provenance: Provenance = Field(default_factory=Provenance)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        architecture, schema = self.architecture, self.metadata_schema
+        pairs = {
+            "channel names": (len(self.channels), architecture.channels),
+            "channel normalisations": (len(self.preprocessing.normalisation), architecture.channels),
+            "class names": (len(self.classes), architecture.classes),
+            "columns of the metadata schema": (schema.width, architecture.condition),
+        }
+        for what, (found, needed) in pairs.items():
+            if found != needed:
+                raise ValueError(f"{found} {what} for an architecture that has {needed}")
+        if self.preprocessing.divisor % architecture.divisor:
+            raise ValueError(f"slices are padded to multiples of {self.preprocessing.divisor}, not of {architecture.divisor}")
+        if any(len(threshold.classes) != architecture.classes for threshold in self.thresholds):
+            raise ValueError(f"a threshold does not have {architecture.classes} classes")
+        return self
+
+    def thresholds_for(self, values: Mapping[str, Value]) -> tuple[int, ...]:
+        """Thresholds per class, in 256ths, for resolved metadata: the entry that matches in most fields."""
+        matching = [entry for entry in self.thresholds if entry.when.items() <= dict(values).items()]
+        best = max(matching, key=lambda entry: len(entry.when), default=None)
+        return best.classes if best else (DEFAULT_THRESHOLD,) * len(self.classes)
+
+    def to_json(self) -> str:
+        """The header as it is stored."""
+        return self.model_dump_json()
+
+
+def parse_header(text: str, *, name: str) -> Header:
+    """Parse the JSON of a header from the file called ``name``; raises CheckpointError."""
+    try:
+        content = json.loads(text)
+        major = content["format"][0]
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise CheckpointError(f"{name} has a header that is not valid; ask whoever made it to save it again.") from error
+    if major != FORMAT[0]:
+        raise CheckpointError(
+            f"{name} is of checkpoint format {major}, and this version of napari-film reads format {FORMAT[0]}; "
+            f"{'update napari-film' if isinstance(major, int) and major > FORMAT[0] else 'save it again with a current version'}."
+        )
+    try:
+        return Header.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "header"
+        raise CheckpointError(f"{name} has a header that is not valid ({place}: {first['msg']}); ask whoever made it to save it again.") from error
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read the header of a checkpoint; loads no torch, no weights, and executes nothing from the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, of another format (a pickle, for one), without a header or of a future version.
+    """
+    path = Path(path)
+    name = path.name
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(8)
+            if start[:2] == b"PK" or start[:1] == b"\x80":
+                raise CheckpointError(
+                    f"{name} is a pickled model, which can run code when it is opened; napari-film opens .safetensors checkpoints only."
+                )
+            length = int.from_bytes(start, "little")
+            if len(start) < 8 or not 2 <= length <= _LONGEST_JSON:
+                raise CheckpointError(f"{name} is not a .safetensors file; choose a checkpoint that napari-film-train wrote.")
+            if length + 8 > size:
+                raise CheckpointError(f"{name} is cut off ({size:,} bytes); copy it again from where it came.")
+            content = file.read(length)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{name} does not exist; check the path of the checkpoint.") from error
+    except OSError as error:
+        raise CheckpointError(f"{name} cannot be read ({error.strerror}); choose a checkpoint file.") from error
+    try:
+        table: dict[str, Any] = json.loads(content)
+        metadata = table.pop("__metadata__", {})
+        ends = [tensor["data_offsets"][1] for tensor in table.values()]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{name} is not a .safetensors file; choose a checkpoint that napari-film-train wrote.") from error
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(
+            f"{name} holds weights but no napari-film header, so its metadata and preprocessing are not known; "
+            "choose a checkpoint that napari-film-train wrote."
+        )
+    if 8 + length + max(ends, default=0) != size:
+        raise CheckpointError(f"{name} is cut off or damaged ({size:,} bytes); copy it again from where it came.")
+    return parse_header(metadata[METADATA_KEY], name=name)

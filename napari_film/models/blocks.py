@@ -1,0 +1,29 @@
+"""The unit that U-Nets of this project are built from, and the step from one level up to the next.
+
+    unit: [conv 3x3, pad 1, with bias -> ReLU -> BatchNorm -> Dropout2d] twice      (BatchNorm comes after ReLU)
+    up:   bilinear, align_corners, to the size of the skip; concatenate [upsampled, skip]
+
+Axes: B batch, C feature maps, H height, W width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ConvUnit(nn.Sequential):
+    """Two rounds of convolution, ReLU, BatchNorm and Dropout2d; (B, in, H, W) -> (B, out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, dropout: float, momentum: float) -> None:
+        super().__init__()
+        for number, channels in enumerate((in_channels, out_channels), start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(channels, out_channels, 3, padding=1))
+            self.add_module(f"relu{number}", nn.ReLU())
+            self.add_module(f"norm{number}", nn.BatchNorm2d(out_channels, momentum=momentum))
+            self.add_module(f"dropout{number}", nn.Dropout2d(dropout))
+
+
+def upsample_and_join(features: Tensor, skip: Tensor) -> Tensor:
+    """Bring ``features`` (B, C, h, w) to the size of ``skip`` (B, D, H, W) and join them: (B, C + D, H, W)."""
+    upsampled = functional.interpolate(features, size=skip.shape[2:], mode="bilinear", align_corners=True)
+    return torch.cat([upsampled, skip], dim=1)
