@@ -1,0 +1,91 @@
+"""Write a phantom as a BIDS tree: images, sidecars, participants and labels.
+
+The room's one module that knows files. Bytes depend on the content alone (no time stamp, no file name in the gzip header).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_film.errors import InputError
+
+BIDS_VERSION = "1.9.0"
+
+
+def start(directory: Path) -> Path:
+    """Create ``directory``, or accept it if it is empty.
+
+    Raises
+    ------
+    InputError
+        If it is a file, or holds anything: a phantom never mixes with, or replaces, what is there.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} already exists and is a file; name a folder that is new or empty.")
+    if directory.is_dir() and any(directory.iterdir()):
+        raise InputError(f"{directory} already exists and is not empty; name a new folder, or empty this one.")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def write_image(path: Path, data: NDArray[Any], affine: NDArray[np.float64]) -> None:
+    """Write ``data`` (I, J, K) as a NIfTI-1 with both forms set to ``affine`` (voxel -> RAS+ mm), code "scanner"."""
+    image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call]
+    image.header.set_slope_inter(1, 0)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
+    image.set_sform(affine, code="scanner")  # type: ignore[no-untyped-call]
+    image.set_qform(affine, code="scanner")  # type: ignore[no-untyped-call]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as indented JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write ``rows``, all with the same keys, as a tab-separated table; None becomes ``n/a``."""
+    lines = ["\t".join(rows[0])]
+    lines += ["\t".join("n/a" if value is None else str(value) for value in row.values()) for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def describe(directory: Path, name: str, text: str, parameters: Mapping[str, object]) -> None:
+    """Write the data set's description and README, which say that it is a phantom."""
+    write_json(
+        directory / "dataset_description.json",
+        {
+            "Name": f"PHANTOM (synthetic): {name}",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "raw",
+            "License": "CC0",
+            "Acknowledgements": "Synthetic phantom drawn from a formula. No person was scanned; not for clinical use.",
+            "GeneratedBy": [{"Name": "napari_film.sample_data", "Parameters": dict(parameters)}],
+        },
+    )
+    (directory / "README").write_text(f"PHANTOM: synthetic images, no person was scanned.\n\n{text}\n", encoding="utf-8", newline="\n")
+
+
+def describe_derivative(directory: Path, name: str, labels: Mapping[int, str], parameters: Mapping[str, object]) -> None:
+    """Write a derivative's description and the table that names its labels."""
+    write_json(
+        directory / "dataset_description.json",
+        {
+            "Name": f"PHANTOM (synthetic): {name}",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "napari_film.sample_data", "Parameters": dict(parameters)}],
+        },
+    )
+    write_table(directory / "dseg.tsv", [{"index": index, "name": label} for index, label in labels.items()])
