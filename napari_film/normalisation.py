@@ -1,0 +1,113 @@
+"""Intensity normalisation of one channel, and the statistics that it needs.
+
+    zscore:  y = (x - mean) / standard deviation         window:  y = clip((x - low) / (high - low), 0, 1)
+
+The standard deviation is the population's. A constant slice or volume becomes zeros.
+"""
+
+import math
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, model_validator
+
+from napari_film.volume import GeometryError
+
+# A spread this small against the values themselves is rounding of float32, not contrast.
+_FLAT = 1e-6
+
+
+class Normalisation(BaseModel, frozen=True, extra="forbid"):
+    """How the intensities of one channel are brought to the network's range.
+
+    Parameters
+    ----------
+    method
+        "zscore", or "window" for scanners with absolute units.
+    scope
+        For "zscore": "slice" takes the statistics of each network slice before padding, "volume" those of the
+        channel's own voxels as stored in its file.
+    window
+        For "window": low and high, in the volume's unit (HU for CT).
+    """
+
+    method: Literal["zscore", "window"] = "zscore"
+    scope: Literal["slice", "volume"] = "slice"
+    window: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _check_window(self) -> Self:
+        if self.method == "zscore" and self.window is not None:
+            raise ValueError('"window" was given with method "zscore"; leave it out or choose method "window"')
+        if self.method == "window":
+            if self.window is None:
+                raise ValueError('method "window" needs "window": [low, high]')
+            low, high = self.window
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"window [{low}, {high}] needs two finite numbers, the lower first")
+        return self
+
+    @property
+    def needs_volume(self) -> bool:
+        """Whether the whole volume is read before the first slice."""
+        return self.method == "zscore" and self.scope == "volume"
+
+    def apply(self, image: NDArray[np.float32], *, volume: tuple[float, float] | None = None) -> NDArray[np.float32]:
+        """Normalise one network slice (h, w).
+
+        Parameters
+        ----------
+        image
+            The slice, before padding.
+        volume
+            Mean and standard deviation of the channel; only read where :attr:`needs_volume`.
+        """
+        if self.window is not None:
+            low, high = self.window
+            return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1).astype(np.float32, copy=False)
+        if self.scope == "volume":
+            if volume is None:
+                raise ValueError("normalisation over the volume needs its mean and standard deviation")
+            mean, deviation = volume
+        else:
+            mean, deviation = float(image.mean(dtype=np.float64)), float(image.std(dtype=np.float64))
+        if deviation <= _FLAT * max(abs(mean), float(np.abs(image).max())):
+            return np.zeros_like(image)
+        return (image - np.float32(mean)) / np.float32(deviation)
+
+
+def slabs(data: NDArray[Any]) -> list[NDArray[Any]]:
+    """Cut ``data`` (I, J, K) along the axis that lies farthest apart in memory, so that a file is read front to back."""
+    return list(np.moveaxis(data, int(np.argmax(np.abs(data.strides))), 0))
+
+
+def statistics(data: NDArray[Any]) -> tuple[float, float]:
+    """Mean and population standard deviation of ``data`` (I, J, K), one slab in memory at a time, in float64."""
+    shift = float(slabs(data)[0].mean(dtype=np.float64))  # keeps the squares small: values far from zero would cancel
+    total = squares = 0.0
+    for slab in slabs(data):
+        values = slab.astype(np.float64).ravel() - shift
+        total += float(values.sum())
+        squares += float(values @ values)
+    mean = total / data.size
+    return mean + shift, math.sqrt(max(squares / data.size - mean**2, 0.0))
+
+
+def require_finite(data: NDArray[Any], name: str) -> None:
+    """Refuse ``data`` (I, J, K) with voxels that are no finite float32 number; integers pass unread.
+
+    Raises
+    ------
+    GeometryError
+        With the count of such voxels.
+    """
+    if data.dtype.kind != "f":
+        return
+    limit = np.finfo(np.float32).max
+    bad = sum(slab.size - int(np.count_nonzero(np.abs(slab) <= limit)) for slab in slabs(data))
+    if bad:
+        raise GeometryError(
+            f"{name} holds {bad} of {data.size} voxels that are NaN, infinite or beyond float32; every voxel needs a finite number, "
+            "so replace them first."
+        )
