@@ -72,7 +72,7 @@ class Channel:
         if self._aligned is not None:
             return np.asarray(self._aligned[i], dtype=np.float32)
         _, height, width = self._sliced.shape
-        axes = [np.array([float(i)]), np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64)]
+        axes = [np.array([i], dtype=np.float64), np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64)]
         coordinates = [axis[0] for axis in positions(self._sliced.affine, self.grid, axes)]
         held = inside(coordinates, self.grid.shape)
         plane = np.full((height, width), self.fill, dtype=np.float32)
@@ -86,5 +86,5 @@ class Channel:
     @cached_property
     def _lattice(self) -> list[NDArray[np.float64]]:
         counts = [min(length, _LATTICE) for length in self._sliced.shape]
-        spread = [(np.arange(m) + 0.5) * (n / m) - 0.5 for m, n in zip(counts, self._sliced.shape, strict=True)]
+        spread = [(np.arange(m, dtype=np.float64) + 0.5) * (n / m) - 0.5 for m, n in zip(counts, self._sliced.shape, strict=True)]
         return positions(self._sliced.affine, self.grid, spread)

@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Extension, Nifti1Header
@@ -26,8 +26,9 @@ from napari_film.volume import FileGeometry, GeometryError, Volume, is_singular
 _MILLIMETRES = {"unknown": 1.0, "meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _SPATIAL_UNITS = {1: "meter", 2: "mm", 3: "micron"}
 _TIME_UNITS = {8: "sec", 16: "msec", 24: "usec", 32: "hz", 40: "ppm", 48: "rads"}
+_Header = Any  # nibabel's headers carry no types
 _COMMENT = 6  # the extension code for text
-_FORMS = (("srow_x", "srow_y", "srow_z"), ("quatern_b", "quatern_c", "quatern_d"), ("qoffset_x", "qoffset_y", "qoffset_z"))
+_FORMS = ("srow_x", "srow_y", "srow_z", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
 
 
 class NiftiError(InputError):
@@ -55,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Volume:
     shape = _shape(header, path.name)
     geometry = _geometry(header, shape, path.name)
     affine = _affine(header, geometry, path.name)
-    data = _scaled(_stored(path, header, shape), header)
+    data = _scaled(_stored(path, header, shape), header, path.name)
     try:
         return Volume(data, affine, path.name, geometry)
     except GeometryError as error:
@@ -94,7 +95,9 @@ def write(
     path = Path(path)
     compressed = _is_compressed(path)
     if array.ndim not in (3, 4) or array.shape[:3] != like.grid.shape:
-        raise NiftiError(f"An array of shape {array.shape} cannot be written on the {like.grid.shape} voxels of {like.label}; restore it first.")
+        raise NiftiError(
+            f"An array of shape {array.shape} cannot be written on the {like.grid.shape} voxels of {like.label}; restore it first."
+        )
     stored = _converted(array, dtype)
     header = _new_header(stored, like)
     if names:
@@ -104,7 +107,7 @@ def write(
         if compressed:
             # Without a name and a time in the stream, equal volumes are equal files.
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as stream:
-                _write_to(stream, header, stored)
+                _write_to(cast(BinaryIO, stream), header, stored)
         else:
             _write_to(file, header, stored)
 
@@ -120,8 +123,8 @@ def label_names(path: str | os.PathLike[str]) -> dict[int, str]:
     path = Path(path)
     header = _read_header(path)
     size = int(header["sizeof_hdr"])
-    order = "big" if header.endianness == ">" else "little"
-    end = int(header["vox_offset"])
+    order: Literal["big", "little"] = "big" if header.endianness == ">" else "little"
+    end = _offset(header, path.name)
     with _open(path) as file:
         block = _read_exactly(file, end, path.name) if size + 4 < end else b""
     offset = size + 4
@@ -146,16 +149,18 @@ def _is_compressed(path: Path) -> bool:
     return lower.endswith(".gz")
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if _is_compressed(path) else open(path, "rb")
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if _is_compressed(path) else open(path, "rb")
 
 
-def _read_exactly(file: IO[bytes], count: int, name: str) -> bytearray:
-    """Read ``count`` bytes, or say that they are not there."""
+def _read_exactly(file: BinaryIO, count: int, name: str, *, drain: bool = False) -> bytearray:
+    """Read ``count`` bytes, or say that they are not there; ``drain`` reads on to the end and forgets."""
     buffer = bytearray()
     try:
         while len(buffer) < count and (block := file.read(min(count - len(buffer), 1 << 24))):
             buffer += block
+        while drain and file.read(1 << 20):
+            pass
     except gzip.BadGzipFile as error:
         raise NiftiError(f"{name} is not gzip-compressed, or its compressed data is damaged; copy or convert it again.") from error
     except (EOFError, zlib.error) as error:
@@ -165,7 +170,7 @@ def _read_exactly(file: IO[bytes], count: int, name: str) -> bytearray:
     return buffer
 
 
-def _read_header(path: Path) -> Nifti1Header:
+def _read_header(path: Path) -> _Header:
     """Read the header without mending it."""
     _is_compressed(path)
     if path.is_dir():
@@ -176,7 +181,7 @@ def _read_header(path: Path) -> Nifti1Header:
             raise NiftiError(f"{path.name} is empty; copy it again.")
         with _open(path) as file:
             start = bytes(_read_exactly(file, 4, path.name))
-            kinds = {348: Nifti1Header, 540: Nifti2Header}
+            kinds: dict[int, _Header] = {348: Nifti1Header, 540: Nifti2Header}
             kind = kinds.get(int.from_bytes(start, "little")) or kinds.get(int.from_bytes(start, "big"))
             if kind is None:
                 hint = "it is compressed, so rename it to .nii.gz" if start[:2] == b"\x1f\x8b" else "choose another file"
@@ -192,7 +197,7 @@ def _read_header(path: Path) -> Nifti1Header:
     return header
 
 
-def _shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
+def _shape(header: _Header, name: str) -> tuple[int, ...]:
     """Give the axes without trailing ones of length one beyond the third."""
     count = int(header["dim"][0])
     if not 1 <= count <= 7:
@@ -207,24 +212,26 @@ def _shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _geometry(header: Nifti1Header, shape: tuple[int, ...], name: str) -> FileGeometry:
+def _geometry(header: _Header, shape: tuple[int, ...], name: str) -> FileGeometry:
     """Keep what the header says, refusing voxel sizes that cannot be."""
     sizes = [float(size) for size in header["pixdim"][1:4]]
     # A 2D file need not give its thickness.
     used = sizes[: min(len(shape), 3)]
     if not all(np.isfinite(size) and size > 0 for size in used):
-        raise NiftiError(
-            f"{name} gives a voxel size of {' x '.join(f'{size:g}' for size in used)}; numbers above zero are expected, so repair its header."
-        )
+        given = " x ".join(f"{size:g}" for size in used)
+        raise NiftiError(f"{name} gives a voxel size of {given}; numbers above zero are expected, so repair its header.")
     if sizes[2] <= 0 or not np.isfinite(sizes[2]):
         header["pixdim"][3] = 1
+    if header["pixdim"][0] not in (1, -1):
+        header["pixdim"][0] = 1  # as the standard says of other values
     units = int(header["xyzt_units"])
     try:
         qform = np.asarray(header.get_qform(), dtype=np.float64)
     except (HeaderDataError, ValueError) as error:
         if int(header["qform_code"]) > 0 and int(header["sform_code"]) <= 0:
             raise NiftiError(f"{name} has a rotation (qform) that is none; repair its header.") from error
-        qform = np.full((4, 4), np.nan)
+        qform = np.eye(4)  # nobody reads it, its code says so
+        qform[:3, 3] = header["qoffset_x"], header["qoffset_y"], header["qoffset_z"]
     return FileGeometry(
         ndim=len(shape),
         sform=np.asarray(header.get_sform(), dtype=np.float64),
@@ -234,13 +241,13 @@ def _geometry(header: Nifti1Header, shape: tuple[int, ...], name: str) -> FileGe
         spatial_unit=_SPATIAL_UNITS.get(units & 7, "unknown"),
         time_unit=_TIME_UNITS.get(units & 56, "unknown"),
         time_step=float(header["pixdim"][4]),
-        pixdim=(float(header["pixdim"][0]), *sizes[:2], float(header["pixdim"][3])),
+        pixdim=(float(header["pixdim"][0]), sizes[0], sizes[1], float(header["pixdim"][3])),
         quaternion=(float(header["quatern_b"]), float(header["quatern_c"]), float(header["quatern_d"])),
         version=2 if isinstance(header, Nifti2Header) else 1,
     )
 
 
-def _affine(header: Nifti1Header, geometry: FileGeometry, name: str) -> NDArray[np.float64]:
+def _affine(header: _Header, geometry: FileGeometry, name: str) -> NDArray[np.float64]:
     """Choose the form that counts, in mm."""
     if geometry.sform_code > 0:
         affine = geometry.sform.copy()
@@ -258,7 +265,17 @@ def _affine(header: Nifti1Header, geometry: FileGeometry, name: str) -> NDArray[
     return affine
 
 
-def _stored(path: Path, header: Nifti1Header, shape: tuple[int, ...]) -> NDArray[Any]:
+def _offset(header: _Header, name: str) -> int:
+    """Give the byte at which the voxels begin."""
+    offset, least = float(header["vox_offset"]), int(header["sizeof_hdr"]) + 4
+    if offset == 0:
+        return least
+    if not least <= offset < 2**40:
+        raise NiftiError(f"The header of {name} lets the voxels begin at byte {offset:g}; the first free one is {least}, so copy it again.")
+    return int(offset)
+
+
+def _stored(path: Path, header: _Header, shape: tuple[int, ...]) -> NDArray[Any]:
     """Give the voxels as stored, (I, J, K) or (I, J, K, T), without scaling."""
     try:
         dtype = np.dtype(header.get_data_dtype())
@@ -268,9 +285,7 @@ def _stored(path: Path, header: Nifti1Header, shape: tuple[int, ...]) -> NDArray
         raise NiftiError(f"{path.name} is a colour (RGB) image; one number per voxel is expected, so convert it to grey values.")
     if dtype.kind not in "iuf":
         raise NiftiError(f"{path.name} holds {dtype.name} values; real numbers are expected, so save one real number per voxel.")
-    offset = int(header["vox_offset"])
-    if offset < int(header["sizeof_hdr"]):
-        raise NiftiError(f"The header of {path.name} says that the voxels begin at byte {offset}, inside itself; the file is damaged.")
+    offset = _offset(header, path.name)
     full = (*shape, 1)[:3] if len(shape) < 3 else shape
     size = int(np.prod(full, dtype=object)) * dtype.itemsize
     data: NDArray[Any]
@@ -278,6 +293,7 @@ def _stored(path: Path, header: Nifti1Header, shape: tuple[int, ...]) -> NDArray
         with _open(path) as file:
             _read_exactly(file, offset, path.name)
             data = np.ndarray(full, dtype, buffer=_read_exactly(file, size, path.name), order="F")
+            _read_exactly(file, 0, path.name, drain=True)  # the checksum stands at the end
     else:
         if (present := path.stat().st_size) < offset + size:
             raise NiftiError(f"{path.name} is cut short: {present} bytes came where {offset + size} are expected; copy it again.")
@@ -285,12 +301,12 @@ def _stored(path: Path, header: Nifti1Header, shape: tuple[int, ...]) -> NDArray
     return data.astype(np.float64) if dtype.itemsize > 8 else data
 
 
-def _scaled(data: NDArray[Any], header: Nifti1Header) -> NDArray[Any]:
+def _scaled(data: NDArray[Any], header: _Header, name: str) -> NDArray[Any]:
     """Apply the header's slope and intercept."""
     try:
         slope, inter = header.get_slope_inter()
-    except HeaderDataError:
-        slope, inter = None, None
+    except HeaderDataError as error:
+        raise NiftiError(f"{name} has a scaling (scl_slope, scl_inter) that is not finite; repair its header.") from error
     if slope is None or (slope, inter) == (1, 0):
         return data
     if data.dtype.kind == "f":
@@ -326,12 +342,13 @@ def _converted(array: NDArray[Any], dtype: DTypeLike | None) -> NDArray[Any]:
     return stored
 
 
-def _new_header(stored: NDArray[Any], like: Volume) -> Nifti1Header:
+def _new_header(stored: NDArray[Any], like: Volume) -> _Header:
     """Make a header with the geometry of ``like``, and nothing else of its file: free text in headers can name a patient."""
     file = like.file
     shape = stored.shape[:2] if file is not None and file.ndim == 2 and stored.ndim == 3 else stored.shape
     version = 2 if max(shape) > np.iinfo(np.int16).max else (1 if file is None else file.version)
-    header = Nifti2Header() if version == 2 else Nifti1Header()
+    kind: _Header = Nifti2Header if version == 2 else Nifti1Header
+    header = kind()
     header.set_data_dtype(stored.dtype)
     header.set_data_shape(shape)
     header["scl_slope"], header["scl_inter"] = 1, 0
@@ -346,13 +363,13 @@ def _new_header(stored: NDArray[Any], like: Volume) -> Nifti1Header:
     if stored.ndim == 3 or stored.shape == like.data.shape:  # else the fourth axis is another than the source's
         header["pixdim"][4] = file.time_step
     header["sform_code"], header["qform_code"] = file.sform_code, file.qform_code
-    for names, values in zip(_FORMS, (file.sform[:3], file.quaternion, file.qform[:3, 3]), strict=True):
-        for name, value in zip(names, values, strict=True):
-            header[name] = value
+    values = [*file.sform[:3], *file.quaternion, *file.qform[:3, 3]]
+    for name, value in zip(_FORMS, values, strict=True):
+        header[name] = value
     return header
 
 
-def _write_to(stream: IO[bytes], header: Nifti1Header, stored: NDArray[Any]) -> None:
+def _write_to(stream: BinaryIO, header: _Header, stored: NDArray[Any]) -> None:
     header["vox_offset"] = 0  # let the header count its extensions
     header.write_to(stream)
     stream.write(b"\0" * (int(header["vox_offset"]) - stream.tell()))

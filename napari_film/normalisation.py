@@ -65,7 +65,7 @@ class Normalisation(BaseModel, frozen=True, extra="forbid"):
         """
         if self.window is not None:
             low, high = self.window
-            return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1).astype(np.float32, copy=False)
+            return np.asarray(np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1), dtype=np.float32)
         if self.scope == "volume":
             if volume is None:
                 raise ValueError("normalisation over the volume needs its mean and standard deviation")
@@ -79,7 +79,7 @@ class Normalisation(BaseModel, frozen=True, extra="forbid"):
 
 def slabs(data: NDArray[Any]) -> list[NDArray[Any]]:
     """Cut ``data`` (I, J, K) along the axis that lies farthest apart in memory, so that a file is read front to back."""
-    return list(np.moveaxis(data, int(np.argmax(np.abs(data.strides))), 0))
+    return list(np.moveaxis(np.asarray(data), int(np.argmax(np.abs(data.strides))), 0))
 
 
 def statistics(data: NDArray[Any]) -> tuple[float, float]:
@@ -87,7 +87,7 @@ def statistics(data: NDArray[Any]) -> tuple[float, float]:
     shift = float(slabs(data)[0].mean(dtype=np.float64))  # keeps the squares small: values far from zero would cancel
     total = squares = 0.0
     for slab in slabs(data):
-        values = slab.astype(np.float64).ravel() - shift
+        values = slab.ravel(order="K").astype(np.float64) - shift
         total += float(values.sum())
         squares += float(values @ values)
     mean = total / data.size

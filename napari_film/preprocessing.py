@@ -11,7 +11,7 @@ network grid; C channels. Units: mm, along R, A, S.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -275,7 +275,7 @@ def _frames(volume: Volume, preprocessing: Preprocessing) -> list[NDArray[Any]]:
     if preprocessing.fourth_axis == "channels":
         return [volume.data[..., t] for t in range(frames)]
     if preprocessing.frame >= frames:
-        raise GeometryError(f"Frame {preprocessing.frame} is wanted of {volume.label}, which has frames 0 to {frames - 1}; choose one of them.")
+        raise GeometryError(f"Frame {preprocessing.frame} is wanted of {volume.label}, which has 0 to {frames - 1}; choose one of these.")
     return [volume.data[..., preprocessing.frame]]
 
 
@@ -300,7 +300,7 @@ def _row(weights: sparse.csr_matrix | None, index: int) -> list[tuple[int, np.fl
     return [(int(k), weight) for k, weight in zip(weights.indices[span], weights.data[span], strict=True)]
 
 
-def _combine(weights: sparse.csr_matrix | None, index: int, read: Any) -> NDArray[np.float32]:
+def _combine(weights: sparse.csr_matrix | None, index: int, read: Callable[[int], NDArray[Any]]) -> NDArray[np.float32]:
     """Resample along the slices: the weighted sum of those that output slice ``index`` is made of."""
     if weights is None:
         return np.asarray(read(index), dtype=np.float32)
