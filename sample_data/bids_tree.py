@@ -38,11 +38,11 @@ def start(directory: Path) -> Path:
 
 def write_image(path: Path, data: NDArray[Any], affine: NDArray[np.float64]) -> None:
     """Write ``data`` (I, J, K) as a NIfTI-1 with both forms set to ``affine`` (voxel -> RAS+ mm), code "scanner"."""
-    image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call]
-    image.header.set_slope_inter(1, 0)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
-    image.set_sform(affine, code="scanner")  # type: ignore[no-untyped-call]
-    image.set_qform(affine, code="scanner")  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_slope_inter(1, 0)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(affine, code="scanner")
+    image.set_qform(affine, code="scanner")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
 

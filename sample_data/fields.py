@@ -115,6 +115,6 @@ def rician(rng: np.random.Generator, signal: Array, sigma: float) -> Array:
 
 def correlated_noise(rng: np.random.Generator, shape: tuple[int, int, int], sigma: float, width: float) -> Array:
     """Return Gaussian noise of standard deviation ``sigma``, smooth over ``width`` voxels in the plane (a CT kernel)."""
-    noise: Array = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (width, width, 0.0))
+    noise: NDArray[np.float32] = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (width, width, 0.0))
     noise *= np.float32(sigma / float(noise.std()))
     return noise
