@@ -47,4 +47,4 @@ class Architecture(BaseModel):
     @property
     def divisor(self) -> int:
         """Slices whose sides are multiples of this are halved evenly by every pool."""
-        return 2**self.depth
+        return 1 << self.depth

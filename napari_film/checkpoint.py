@@ -64,7 +64,9 @@ def save_checkpoint(path: str | os.PathLike[str], network: FiLMedUNet, header: H
     """
     if header.architecture != network.architecture:
         raise ValueError("the header describes another architecture than the network's")
-    state = {name: tensor.detach().to("cpu", memory_format=torch.contiguous_format).contiguous() for name, tensor in network.state_dict().items()}
+    state = {
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format).contiguous() for name, tensor in network.state_dict().items()
+    }
     content = save(state, {METADATA_KEY: header.to_json()})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

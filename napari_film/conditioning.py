@@ -49,10 +49,12 @@ class _Field(BaseModel):
 
     def _unknown_or_raise(self) -> str:
         if not self.unknown:
-            raise MetadataError(f"{self.name} is {UNKNOWN!r}, but this model was not trained without it; choose {self._expected()}.")
+            raise MetadataError(f"{self.name} is {UNKNOWN!r}, but this model was not trained without it; choose {self.expected}.")
         return UNKNOWN
 
-    def _expected(self) -> str:
+    @property
+    def expected(self) -> str:
+        """What a person can give, in words."""
         raise NotImplementedError
 
 
@@ -105,14 +107,21 @@ class CategoricalField(_Field):
         for known in self.values:
             if wanted in {_folded(known), *(_folded(spelling) for spelling in self.synonyms.get(known, ()))}:
                 return known, None
-        raise MetadataError(f"{self.name} is {str(value)!r}, which this model does not know; choose {self._expected()}.")
+        raise MetadataError(f"{self.name} is {str(value)!r}, which this model does not know; choose {self.expected}.")
 
     def encode(self, value: Value) -> list[float]:
         """One-hot columns of a value as ``resolve`` spells it."""
         return [float(choice == value) for choice in self.choices]
 
-    def _expected(self) -> str:
+    @property
+    def expected(self) -> str:
+        """What a person can give, in words."""
         return "one of: " + ", ".join(self.choices)
+
+    @property
+    def example(self) -> str:
+        """A value that it takes."""
+        return self.values[0]
 
 
 class ContinuousField(_Field):
@@ -154,12 +163,12 @@ class ContinuousField(_Field):
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise MetadataError(f"{self.name} is {str(value)!r}, which is no number; give {self._expected()}.")
+            raise MetadataError(f"{self.name} is {str(value)!r}, which is no number; give {self.expected}.")
         inside = min(max(number, self.minimum), self.maximum)
         if inside == number:
             return number, None
         if self.outside == "refuse":
-            raise MetadataError(f"{self.name} is {number:g}, outside of what this model was trained on; give {self._expected()}.")
+            raise MetadataError(f"{self.name} is {number:g}, outside of what this model was trained on; give {self.expected}.")
         return inside, f"{self.name} is {number:g}, outside of what this model was trained on; {inside:g} is used instead."
 
     def encode(self, value: Value) -> list[float]:
@@ -169,7 +178,14 @@ class ContinuousField(_Field):
         scaled = (value - self.minimum) / (self.maximum - self.minimum)
         return [scaled, 0.0] if self.unknown else [scaled]
 
-    def _expected(self) -> str:
+    @property
+    def example(self) -> str:
+        """A value that it takes."""
+        return f"{(self.minimum + self.maximum) / 2:g}"
+
+    @property
+    def expected(self) -> str:
+        """What a person can give, in words."""
         number = " ".join(filter(None, (f"a number from {self.minimum:g} to {self.maximum:g}", self.unit)))
         return f"{number}, or {UNKNOWN}" if self.unknown else number
 
@@ -231,7 +247,7 @@ class MetadataSchema(BaseModel):
         notices = []
         for field in self.fields:
             if field.name not in metadata:
-                raise MetadataError(f"{field.name} is missing; give {field._expected()}.")
+                raise MetadataError(f"{field.name} is missing; give {field.expected}.")
             values[field.name], notice = field.resolve(metadata[field.name])
             if notice:
                 notices.append(notice)

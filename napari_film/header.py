@@ -132,7 +132,7 @@ class Header(_Part):
         return best.classes if best else (DEFAULT_THRESHOLD,) * len(self.classes)
 
     def to_json(self) -> str:
-        """The header as it is stored."""
+        """Give the header as it is stored."""
         return self.model_dump_json()
 
 
@@ -153,7 +153,9 @@ def parse_header(text: str, *, name: str) -> Header:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "header"
-        raise CheckpointError(f"{name} has a header that is not valid ({place}: {first['msg']}); ask whoever made it to save it again.") from error
+        raise CheckpointError(
+            f"{name} has a header that is not valid ({place}: {first['msg']}); ask whoever made it to save it again."
+        ) from error
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:

@@ -1,0 +1,1 @@
+"""The parts of conditioned networks, one a module."""

@@ -74,8 +74,8 @@ class FiLMGenerator(nn.Module):
         hidden = torch.sigmoid(hidden @ self.weight2.T + self.bias2)  # (B, 1 or P, 16)
         sizes = [2 * channels for channels in self.place_channels]
         if self.shared_biases:
-            rows = (hidden[:, 0] @ self.weight3.T + self.bias3).split(sizes, dim=1)
+            rows = torch.split(hidden[:, 0] @ self.weight3.T + self.bias3, sizes, dim=1)
         else:
-            parts = zip(self.weight3.split(sizes), self.bias3.split(sizes), strict=True)
+            parts = zip(torch.split(self.weight3, sizes), torch.split(self.bias3, sizes), strict=True)
             rows = tuple(hidden[:, place] @ weight.T + bias for place, (weight, bias) in enumerate(parts))
         return [FiLMParameters(*torch.sigmoid(row).chunk(2, dim=1)) for row in rows]

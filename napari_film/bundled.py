@@ -1,0 +1,29 @@
+"""The demo checkpoints that come with the package, and how a person names a checkpoint."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from napari_film.header import CheckpointError
+
+
+def bundled_checkpoints() -> dict[str, Path]:
+    """Bundled checkpoints by name, such as "spinal_tumor"."""
+    folder = Path(str(files("napari_film.sample_data"))) / "checkpoints"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def find_checkpoint(name: str) -> Path:
+    """Give the checkpoint file at the path ``name``, or the bundled one of that name.
+
+    Raises
+    ------
+    CheckpointError
+        If there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    bundled = bundled_checkpoints()
+    if name in bundled:
+        return bundled[name]
+    raise CheckpointError(f"There is no checkpoint {path.name}; give the path of a .safetensors file, or one of: {', '.join(bundled)}.")

@@ -1,0 +1,117 @@
+"""What the engine's thread shall do next: the one state that two threads write.
+
+The main thread says what is wanted (`submit`, `reorder`, `cancel`, `stop`); the engine's thread takes work off it
+(`take`) and waits on it. Every method holds the one lock for a moment and never calls out while it does.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from napari_film.inference.request import Request
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Work for one round: some source slices of one request."""
+
+    request: Request
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Idle:
+    """All that was asked of a generation is done."""
+
+    generation: int
+
+
+@dataclass
+class _Wanted:
+    generation: int
+    requests: list[Request]
+    order: tuple[int, ...]
+    done: dict[Request, set[int]] = field(default_factory=dict)
+    told_idle: bool = False
+
+
+class Agenda:
+    """Requests of the newest generation, the order of their slices, and errands that come before them."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._errands: list[Callable[[], None]] = []
+        self._wanted: _Wanted | None = None
+        self._stopped = False
+
+    def run(self, errand: Callable[[], None]) -> None:
+        """Have ``errand`` run on the engine's thread before any more slices; what was wanted before is dropped."""
+        with self._condition:
+            self._errands = [errand]
+            self._wanted = None
+            self._condition.notify()
+
+    def submit(self, requests: Sequence[Request], order: Sequence[int], done: dict[Request, set[int]] | None = None) -> None:
+        """Want the slices of ``requests``, one request after the other, each in ``order``.
+
+        Replaces what was wanted. ``done`` names slices that need no computing.
+        """
+        if not requests:
+            return
+        with self._condition:
+            done = {request: set((done or {}).get(request, ())) for request in requests}
+            self._wanted = _Wanted(requests[0].generation, list(requests), tuple(order), done)
+            self._condition.notify()
+
+    def reorder(self, generation: int, order: Sequence[int]) -> None:
+        """Change the order of the slices that are still to come."""
+        with self._condition:
+            if self._wanted and self._wanted.generation == generation:
+                self._wanted.order = tuple(order)
+
+    def restart(self, generation: int) -> None:
+        """Want everything of ``generation`` anew."""
+        with self._condition:
+            if self._wanted and self._wanted.generation == generation:
+                self._wanted.done = {request: set() for request in self._wanted.requests}
+
+    def cancel(self) -> None:
+        """Want nothing more; a slice that is being computed is finished and thrown away by whoever asked."""
+        with self._condition:
+            self._wanted = None
+
+    def stop(self) -> None:
+        """Let `take` answer None from now on."""
+        with self._condition:
+            self._stopped = True
+            self._wanted = None
+            self._errands.clear()
+            self._condition.notify()
+
+    def take(self, most: int) -> "Slices | Idle | Callable[[], None] | None":
+        """Wait for work: an errand, at most ``most`` slices of one request, word of being idle, or None for the end."""
+        with self._condition:
+            while True:
+                if self._stopped:
+                    return None
+                if self._errands:
+                    return self._errands.pop(0)
+                if self._wanted and not self._wanted.told_idle:
+                    return self._next(self._wanted, most)
+                self._condition.wait()
+
+    @staticmethod
+    def _next(wanted: _Wanted, most: int) -> Slices | Idle:
+        for request in wanted.requests:
+            done = wanted.done[request]
+            indices = tuple(index for index in wanted.order if index not in done)[:most]
+            if indices:
+                done.update(indices)
+                return Slices(request, indices)
+        wanted.told_idle = True
+        return Idle(wanted.generation)
+
+
+def outward(start: int, count: int) -> list[int]:
+    """0..count-1, beginning at ``start`` and going outward to both sides."""
+    return sorted(range(count), key=lambda index: (abs(index - start), index))

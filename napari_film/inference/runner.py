@@ -1,0 +1,101 @@
+"""Runs a network over slices of prepared volumes under one plan; the same code for the viewer and the command line."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_film.checkpoint import Checkpoint
+from napari_film.inference.plan import Plan
+from napari_film.inference.request import quantise
+from napari_film.inference.tiling import run_tiled
+from napari_film.models.film import FiLMParameters
+from napari_film.preprocessing import Prepared
+
+_KEPT_SLICES = 32  # neighbours on the network grid that source slices share where the spacing along N differs
+_OVERLAP = 4  # tiles share 1 / 4 of their side
+
+
+class OutOfMemory(Exception):
+    """The device has no room for this plan; the next plan may fit."""
+
+
+class Runner:
+    """A network on its device, and the slices it is run on.
+
+    Evaluates the generator once per condition. Keeps the network's last few slices of the current condition.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, prepared: Prepared, plan: Plan) -> None:
+        self.plan = plan
+        self._prepared = prepared
+        self._device = torch.device(plan.device)
+        try:
+            network = checkpoint.network if plan.device == "cpu" else copy.deepcopy(checkpoint.network).to(self._device)
+        except (RuntimeError, MemoryError) as error:
+            raise_if_memory(error)
+            raise
+        self._network = network
+        self._condition: tuple[float, ...] | None = None
+        self._film: list[FiLMParameters | None] = []
+        self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+
+    def run(self, condition: tuple[float, ...], indices: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Compute source slices under ``condition`` (M,): pairs of index and q (classes, H, W), in the order asked for.
+
+        Raises
+        ------
+        OutOfMemory
+            If the device has no room.
+        """
+        try:
+            if condition != self._condition:
+                self._kept.clear()
+                self._condition = condition
+                with torch.inference_mode():
+                    self._film = self._network.film(torch.tensor([condition], dtype=torch.float32, device=self._device))
+            needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
+            self._compute([k for k in needed if k not in self._kept])
+            for index in indices:
+                parts = {k: self._kept[k] for k in self._prepared.network_slices(index)}
+                yield index, quantise(self._prepared.restore_slice(index, parts))
+        except (RuntimeError, MemoryError) as error:
+            raise_if_memory(error)
+            raise
+        while len(self._kept) > _KEPT_SLICES:
+            self._kept.popitem(last=False)
+
+    def _compute(self, slices: Sequence[int]) -> None:
+        tile = self._prepared.preprocessing.tile
+        for start in range(0, len(slices), self.plan.batch):
+            part = slices[start : start + self.plan.batch]
+            images = np.stack([self._prepared.image(k) for k in part])
+            if tile is not None and max(images.shape[2:]) > tile:
+                probabilities = np.stack(
+                    [run_tiled(image, lambda piece: self._forward(piece[None])[0], tile=tile, overlap=tile // _OVERLAP) for image in images]
+                )
+            else:
+                probabilities = self._forward(images)
+            self._kept.update(zip(part, probabilities, strict=True))
+
+    def _forward(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (B, classes, h, w) of images (B, C, h, w); the batch is filled up and cut again."""
+        count = len(images)
+        if count < self.plan.batch:
+            images = np.concatenate([images, np.repeat(images[-1:], self.plan.batch - count, axis=0)])
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
+            batch = torch.from_numpy(images).to(self._device).contiguous(memory_format=torch.channels_last)
+            logits: Tensor = self._network.logits(batch, self._film)
+            probabilities: NDArray[np.float32] = torch.sigmoid(logits.float())[:count].cpu().numpy()
+        return probabilities
+
+
+def raise_if_memory(error: BaseException) -> None:
+    """Raise OutOfMemory where ``error`` means that; torch says so in a RuntimeError's text on some devices."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        raise OutOfMemory(text) from error

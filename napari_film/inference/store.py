@@ -1,0 +1,80 @@
+"""Kept probabilities, so that a condition value that was seen once comes back at once.
+
+Belongs to the main thread alone; the engine's thread never sees it.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_film.inference.request import ProbabilityKey, SliceResult
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Probabilities in sliced layout, ``q`` (classes, N, H, W) in 256ths, and which slices (N,) were ``computed``."""
+
+    q: NDArray[np.uint8]
+    computed: NDArray[np.bool_]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every slice was computed."""
+        return bool(self.computed.all())
+
+    @classmethod
+    def empty(cls, classes: int, shape: tuple[int, int, int]) -> "Kept":
+        """Nothing computed yet of a source of ``shape`` (N, H, W)."""
+        return cls(np.zeros((classes, *shape), dtype=np.uint8), np.zeros(shape[0], dtype=np.bool_))
+
+    def put(self, index: int, q: NDArray[np.uint8]) -> None:
+        """Keep slice ``index``: ``q`` (classes, H, W)."""
+        self.q[:, index] = q
+        self.computed[index] = True
+
+
+class ProbabilityStore:
+    """Probabilities by key, at most ``limit`` bytes; the least recently seen goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[ProbabilityKey, Kept] = OrderedDict()
+
+    def put(self, result: SliceResult, slices: int) -> None:
+        """Keep one slice of a volume of ``slices`` slices."""
+        kept = self._kept.get(result.key)
+        if kept is None:
+            classes, height, width = result.q.shape
+            kept = self._kept[result.key] = Kept.empty(classes, (slices, height, width))
+            self._make_room()
+        kept.put(result.index, result.q)
+
+    def get(self, key: ProbabilityKey) -> Kept | None:
+        """Give what is kept under ``key`` and remember that it was seen just now."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def room_for(self, nbytes: int) -> int:
+        """Volumes of ``nbytes`` that fit at one time; always one."""
+        return max(1, self._limit // max(nbytes, 1))
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit in bytes; what no longer fits goes at once."""
+        self._limit = limit
+        self._make_room()
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._kept.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept."""
+        return sum(kept.q.nbytes for kept in self._kept.values())
+
+    def _make_room(self) -> None:
+        while len(self._kept) > 1 and self.nbytes > self._limit:
+            self._kept.popitem(last=False)
