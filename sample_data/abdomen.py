@@ -121,6 +121,7 @@ def attenuation(subject: Subject, world: tuple[Array, Array, Array], width: floa
     image = paint(image, soft(d["gallbladder"], width), 9.0)
 
     one, two = (field(*world) for field in body.vessels)
+    liver: Array
     branch = soft(0.16 - np.hypot(one, two), 0.12) + soft(0.14 - np.hypot(one - 1, two + 0.5), 0.12)
     liver = hu["liver"] + 2.5 * texture + hu["vessels"] * branch
     for lesion in body.liver_lesions:

@@ -110,7 +110,8 @@ def rician(rng: np.random.Generator, signal: Array, sigma: float) -> Array:
     """Return the magnitude of ``signal`` with complex Gaussian noise of ``sigma`` in each part (MR)."""
     real = signal + rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(sigma)
     imaginary = rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(sigma)
-    return np.hypot(real, imaginary)
+    magnitude: Array = np.hypot(real, imaginary)
+    return magnitude
 
 
 def correlated_noise(rng: np.random.Generator, shape: tuple[int, int, int], sigma: float, width: float) -> Array:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from . import bids_tree
-from .fields import Array, SmoothField, balanced_choice, bias_field, generator, paint, rician, soft, sub_slices
+from .fields import balanced_choice, bias_field, generator, rician, sub_slices
+from .scene import Scene
 from .spine import LEVELS, Spine
 from .tumor import TYPES, Tumor
 
@@ -56,125 +57,25 @@ PROTOCOLS = {
                  Sequence((200, 100, 12), (1.25, 1.25, 3.6), "PSR", 0.05, 2.9, 0.11), 0.08, 170.0, 0.3),
 }  # fmt: skip
 
-# Signals as shares of the normal cord's, read off usual spin-echo pictures: T1w with gadolinium, T2w.
-SIGNAL = {
-    "cord": (1.0, 1.0), "csf": (0.42, 2.7), "fat": (2.1, 1.9), "muscle": (0.8, 0.5), "marrow": (1.15, 0.95), "cortex": (0.15, 0.12),
-    "disc": (0.8, 1.5), "dark_disc": (0.7, 0.4), "ligament": (0.3, 0.2), "vein": (1.9, 0.25), "plexus": (1.6, 1.1), "air": (0.02, 0.02),
-    "cavity": (0.45, 2.55), "oedema": (0.93, 1.5), "region": (0.88, 1.0),
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Subject:
-    """What is drawn once and seen by both channels."""
+    """Who is scanned, and where."""
 
     site: str
     age: int
     sex: str
-    spine: Spine
-    tumor: Tumor
-    streaks: SmoothField
-    marrow: float
-    muscle: float
-    airway: float
+    scene: Scene
 
 
 def draw_subject(seed: int, index: int) -> Subject:
     """Draw subject ``index``. Site, level, age and sex come from streams that have never heard of the type."""
     person = generator(KIND, seed, index, 2)
     site, level = balanced_choice(KIND, seed, index, SITES, 7), balanced_choice(KIND, seed, index, LEVELS, 8)
-    age = int(np.clip(person.normal(42, 14), 18, 80))
-    sex = "FM"[int(person.integers(2))]
+    age, sex = int(np.clip(person.normal(42, 14), 18, 80)), "FM"[int(person.integers(2))]
     spine = Spine.draw(person, level)
-    streaks = SmoothField.draw(person, (-40, -80, -130), (40, 80, 130), 5.0)
-    marrow, muscle, airway = float(person.normal(1, 0.12)), float(person.normal(1, 0.08)), float(person.uniform(0, 1))
     tumor = Tumor.draw(generator(KIND, seed, index, 3), spine, balanced_choice(KIND, seed, index, TYPES, 1))
-    return Subject(site, age, sex, spine, tumor, streaks, marrow, muscle, airway)
-
-
-def signal(subject: Subject, world: tuple[Array, Array, Array], contrast: int, width: float) -> tuple[Array, Array]:
-    """Return the signal (cord = 1) at world points, and the shares (3, ...) of core, oedema and cavity.
-
-    ``contrast`` is 0 for Gd-e T1w and 1 for T2w, ``width`` the voxel's width in the plane in mm.
-    """
-    spine, tumor = subject.spine, subject.tumor
-    u, v, s = spine.cord_coordinates(*world)
-    level = {name: value[contrast] for name, value in SIGNAL.items()}
-    texture, streaks = spine.texture(*world), subject.streaks(*world)
-
-    image = level["muscle"] * subject.muscle * (1 + 0.06 * texture)
-    image = paint(image, 0.55 * soft(streaks - 1.1, 1.2), level["fat"])
-    image = paint(image, soft(-(spine.size.skin - spine.fat) - v + 1.5 * texture, width), level["fat"] * (1 + 0.03 * streaks))
-    front = spine.size.canal[1] + 1.5 + spine.size.body_depth
-    if spine.level == "cervical":
-        image = paint(image, soft(3.5 - np.abs(v - front - 14 - 4 * subject.airway), width) * soft(9 - np.abs(u), 2), level["air"])
-        image = paint(image, soft(v - front - 34, 6), level["fat"])
-        image = paint(image, soft(v - front - 44 - 0.25 * np.abs(s), width), level["air"])
-    else:
-        vessel = np.hypot(u + 10, v - front - 12) if spine.level == "thoracolumbar" else np.hypot(u + 16, v - front - 4)
-        image = paint(image, soft(v - front - 1.5 + texture, 4), 0.6 * level["fat"])
-        if spine.level == "thoracic":
-            image = paint(image, soft(np.maximum(np.abs(u) - 17, v - front - 26) + 2 * texture, 4), 3 * level["air"])
-        image = paint(image, soft(10.5 - vessel, width), level["cortex"])
-
-    bones = spine.bones(u, v, s)
-    to_disc, _, index = spine.place(s)
-    wear = spine.degeneration.astype(np.float32)[index]
-    image = paint(image, soft(5.5 - np.hypot(np.abs(u) - spine.size.canal[0] - 3.5, v - 1), 3), level["fat"])  # foramina
-    between = np.minimum(6.5 - np.abs(u), np.minimum(-spine.size.canal[1] - v, v + spine.size.skin * 0.6))
-    image = paint(image, soft(between, 2), level["ligament"])  # between the spinous processes
-    for name in ("body", "pedicle", "process"):
-        image = paint(image, soft(bones[name] + 0.7, width), level["cortex"])
-        image = paint(image, soft(bones[name] - 0.4, width), level["marrow"] * subject.marrow * (1 + 0.07 * texture + 0.05 * streaks))
-    middle = spine.size.canal[1] + 1.5
-    basivertebral = np.minimum(np.minimum(1.3 - 0.12 * (v - middle), 9 - (v - middle)), 6 - np.abs(u)) - np.maximum(
-        spine.size.body_height / 2 - to_disc, 0
-    )
-    image = paint(image, 0.7 * soft(basivertebral, 1.5), level["plexus"] * 1.05)
-    nucleus = paint(np.full_like(image, level["dark_disc"]), soft(bones["disc"] - 1.2, 2.0) * (1 - wear), level["disc"])
-    image = paint(image, soft(bones["disc"], width), nucleus)
-    image = paint(image, soft(1.4 - np.abs(v - front), 1.4) * soft(8 - np.abs(u), 3), level["ligament"])
-
-    # canal: fat and veins outside the dura, then CSF, then the cord
-    image = paint(image, soft(bones["canal"] + 1.4, width), level["ligament"])
-    epidural = np.where(v < 0, level["fat"], level["plexus"] if contrast == 0 else level["ligament"] * 2)
-    image = paint(image, soft(bones["canal"] + 0.8, width), epidural)
-    image = paint(image, soft(bones["canal"], width), level["csf"] * (1 + (0.08 * streaks if contrast == 1 else 0.02 * streaks)))
-    radii = spine.cord_radii(s, tumor.expansion)
-    safe = np.maximum(radii[0], 0.3), np.maximum(radii[1], 0.3)
-    shift = 0.35 * (spine.size.canal[1] - radii[1]) * np.clip(-spine.size.curvature * 500, -1, 1)  # the cord keeps to the inside of a bend
-    rho = np.sqrt((u / safe[0]) ** 2 + ((v - shift) / safe[1]) ** 2)
-    to_cord = (1 - rho) * safe[1]
-    if spine.conus is not None:
-        roots = soft(0.9 - np.abs(v + 3.2 - 1.2 * np.sin(0.05 * s) + 0.4 * texture), width)
-        roots = np.maximum(roots, soft(0.7 - np.abs(v + 5 + 0.3 * texture), width))
-        image = paint(image, 0.75 * roots * soft(spine.conus + 12 - s, 15) * soft(6 - np.abs(u), 3), level["cord"])
-    image = paint(image, soft(to_cord, width) * (radii[1] > 0.5), 1 + 0.03 * texture)
-    v = v - shift
-
-    near = tumor.distances(u, v, s, to_cord)
-    speckle = np.clip(tumor.speckle(u, v, s), -2, 2)
-    t2 = 1 + tumor.t2_region
-    swelling = soft(near["oedema"], 4.0) * soft(to_cord, width)
-    image = paint(image, swelling, level["oedema"] if contrast else level["oedema"] + 0.02 * speckle)
-    share = soft(near["region"] - 0.25 * tumor.border, tumor.border) * soft(to_cord, width)
-    if contrast == 0:
-        patches = np.clip(1 + 1.4 * tumor.patchy * speckle, 0, 2.2)
-        image = paint(image, share, level["region"] + tumor.enhancement * patches)
-        image = paint(image, soft(near["nodule"], tumor.nodule_border), 1 + tumor.nodule_enhancement * (1 + 0.2 * tumor.patchy * speckle))
-    else:
-        image = paint(image, share, t2 + 0.35 * tumor.patchy * tumor.t2_region * speckle)
-        image = paint(image, soft(near["nodule"], tumor.nodule_border), 1 + tumor.t2_nodule + 0.1 * tumor.patchy * speckle)
-        ends = np.abs(s - np.float32(tumor.region.centre[2])) / np.float32(tumor.region.radii[2])
-        image = paint(image, tumor.dark_cap * soft(1.6 - np.abs(ends - 0.93) * tumor.region.radii[2], 2.0) * soft(to_cord - 0.6, 2), 0.35)
-    image = paint(image, soft(near["cavity"], width), level["cavity"])
-    closeness = np.exp(-(((s - np.float32(tumor.nodule.centre[2])) / np.float32(tumor.region.radii[2] + 15)) ** 2))
-    veins = spine.vessel_membership(u, v, s, radii, width, np.float32(tumor.feeding_vessels) * closeness)
-    image = paint(image, veins * (radii[1] > 0.5), level["vein"])
-    # air behind the back, softened by the skin
-    image = paint(image, soft(-spine.size.skin - v + 0.4, width), level["cortex"])
-    image = paint(image, soft(-spine.size.skin - v - 1.2, width), level["air"])
-    return image, tumor.truth(near, width)
+    return Subject(site, age, sex, Scene.draw(person, spine, tumor))
 
 
 def draw_grid(rng: np.random.Generator, sequence: Sequence, spine: Spine) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
@@ -206,10 +107,10 @@ def acquire(rng: np.random.Generator, subject: Subject, contrast: int) -> tuple[
     """Scan ``subject``: the image (I, J, K), its truth on the same voxels, and their affine."""
     site = PROTOCOLS[subject.site]
     sequence = (site.t1w, site.t2w)[contrast]
-    shape, affine = draw_grid(rng, sequence, subject.spine)
+    shape, affine = draw_grid(rng, sequence, subject.scene.spine)
     image, shares = np.zeros(shape, np.float32), np.zeros((3, *shape), np.float32)
     for world in sub_slices(shape, affine, SUB_SLICES):
-        part, tissue = signal(subject, world, contrast, sequence.spacing[0])
+        part, tissue = subject.scene.signal(world, contrast, sequence.spacing[0])
         image += (part / SUB_SLICES).astype(np.float32)
         shares += (tissue / SUB_SLICES).astype(np.float32)
     truth = np.where(shares.sum(axis=0) > 0.5, shares.argmax(axis=0) + 1, 0).astype(np.uint8)
@@ -256,8 +157,8 @@ def write_subject(directory: Path, seed: int, index: int) -> dict[str, object]:
         "age": subject.age,
         "sex": subject.sex,
         "site": subject.site,
-        "level": subject.spine.level,
-        "tumor_type": subject.tumor.tumor_type,
+        "level": subject.scene.spine.level,
+        "tumor_type": subject.scene.tumor.tumor_type,
     }
 
 

@@ -163,12 +163,12 @@ class Spine:
             "canal": canal,
         }
 
-    def vessel_membership(self, u: Array, v: Array, s: Array, radii: tuple[Array, Array], width: float, extra: Array | float) -> Array:
+    def vessel_membership(self, u: Array, v: Array, s: Array, depth: Array, width: float, extra: Array | float) -> Array:
         """Return the share of a voxel taken by the winding veins on the cord's back and front; ``extra`` adds to their radius, mm."""
         share = np.zeros_like(u)
         for side, amplitude, wave, phase, radius in self.vessels:
             along = np.float32(amplitude) * np.sin(np.float32(wave) * s + np.float32(phase)).astype(np.float32)
-            surface = np.float32(side) * (radii[1] + 0.5)
+            surface = np.float32(side) * (depth + 0.5)
             distance = np.hypot(u - along, v - surface)
             bore = np.float32(radius) + extra
             # a tube thinner than a voxel covers about (bore / half voxel) of it in the plane of the slice
