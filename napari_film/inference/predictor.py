@@ -104,6 +104,7 @@ class Predictor:
                         "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
                     ) from error
                 plan, notice = step
+                self.plan = plan
                 notices.append(notice)
                 continue
             return Prediction(prepared, resolved, kept, header.thresholds_for(resolved.values), plan, tuple(notices))
