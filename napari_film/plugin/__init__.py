@@ -1,0 +1,1 @@
+"""The napari plugin: the only home of Qt and napari."""

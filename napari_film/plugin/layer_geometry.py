@@ -1,0 +1,90 @@
+"""Where the voxels of a layer lie: in its file, in napari's display and in the patient.
+
+Layers that we make have the axes (S, A, R): closest to canonical, all in their positive sense, so that ``scale`` and
+``translate`` alone place them and napari can slice them. The display is de-obliqued: with Q the rotation that an affine is
+closest to, it shows the world turned by Q⁻¹. That keeps volumes of one session (one Q) aligned, and is the world itself
+where Q is the identity.
+
+    RAS mm = to_ras @ world        world: napari's axes of the last three dimensions, in mm
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_film.volume import FileGeometry, Grid, Reorder, SliceAxis, Volume, slicing, towards
+
+REVERSED = np.eye(4)[[2, 1, 0, 3]]
+"""(x, y, z) to (z, y, x) and back."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGeometry:
+    """How the axes of a layer, of the display and of a patient belong together.
+
+    Parameters
+    ----------
+    grid
+        Where the voxels lie, in the order of their file (I, J, K).
+    order
+        From (I, J, K) to the layer's last three axes.
+    world
+        (4, 4), index along the layer's last three axes to napari's last three world axes, in mm.
+    file
+        What the file's header said, if there was a file.
+    """
+
+    grid: Grid
+    order: Reorder
+    world: NDArray[np.float64]
+    file: FileGeometry | None = None
+
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along the layer's last three axes."""
+        return self.order.grid(self.grid).shape
+
+    @cached_property
+    def to_ras(self) -> NDArray[np.float64]:
+        """(4, 4), napari's last three world axes (mm) to RAS mm."""
+        return np.asarray(self.order.grid(self.grid).affine @ np.linalg.inv(self.world), dtype=np.float64)
+
+    @cached_property
+    def letters(self) -> tuple[str, str, str]:
+        """Where napari's last three world axes point, closest: ("S", "A", "R") for layers of ours."""
+        directions = self.to_ras[:3, :3]
+        nearest = np.abs(directions).argmax(axis=0)
+        a, b, c = (("LR", "PA", "IS")[ras][int(directions[ras, axis] > 0)] for axis, ras in enumerate(nearest))
+        return a, b, c
+
+    def slice_dimension(self, slice_axis: SliceAxis) -> int:
+        """Which of the layer's last three axes slices are stacked along: 0, 1 or 2."""
+        return self.order.axes.index(slicing(self.grid, slice_axis).axes[0])
+
+    def slice_of(self, index: int, slice_axis: SliceAxis) -> int:
+        """Turn an index along the layer's slice dimension into the N of the sliced layout, or back: it is its own inverse."""
+        dimension = self.slice_dimension(slice_axis)
+        against = slicing(self.grid, slice_axis).flips[0] != self.order.flips[dimension]
+        return self.shape[dimension] - 1 - index if against else index
+
+    def to_layer(self, stack: NDArray[Any], slice_axis: SliceAxis) -> NDArray[Any]:
+        """Show (..., N, H, W) in the layer's order; a view, so what is written to the stack shows in the layer."""
+        return self.order.apply(slicing(self.grid, slice_axis).undo(stack))
+
+    def to_sliced(self, array: NDArray[Any], slice_axis: SliceAxis) -> NDArray[Any]:
+        """Take back :meth:`to_layer`; a view."""
+        return slicing(self.grid, slice_axis).apply(self.order.undo(array))
+
+
+def displayed(volume: Volume) -> LayerGeometry:
+    """Choose how to show ``volume``: (S, A, R) axes, with scale and translate alone."""
+    order = towards(volume.grid, (2, 1, 0))
+    affine = REVERSED @ order.grid(volume.grid).affine
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+    world = np.diag([*spacing, 1.0])
+    world[:3, 3] = (left @ right).T @ affine[:3, 3]
+    return LayerGeometry(volume.grid, order, world, volume.file)
