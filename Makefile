@@ -36,7 +36,7 @@ test-all: $(VENV)/.made system-packages
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check --quiet
-	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff format --check
 	$(BIN)/mypy $(ROOMS)
 
 format: $(VENV)/.made
