@@ -22,7 +22,7 @@ from scipy import sparse
 from napari_film.channels import Channel
 from napari_film.normalisation import Normalisation, require_finite
 from napari_film.resampling import SPACING_TOLERANCE, axis_weights, resample_plane, resampled_length
-from napari_film.volume import SLICED_AXES, GeometryError, SliceAxis, Volume, reordering, slicing
+from napari_film.volume import SLICED_AXES, GeometryError, Grid, SliceAxis, Volume, reordering, slicing
 
 __all__ = ["GeometryError", "Normalisation", "Prepared", "Preprocessing", "prepare", "restore"]
 
@@ -85,6 +85,8 @@ class Prepared:
         (N, H, W) of the source in sliced layout.
     network_shape
         (n, h, w) on the network grid, before padding.
+    network_grid
+        Where those voxels lie: index (n, h, w) to RAS+ mm.
     padded_shape
         (h + pad, w + pad) of a network slice.
     coverage
@@ -100,13 +102,23 @@ class Prepared:
         sliced = self._order.grid(reference.grid)
         self.shape: tuple[int, int, int] = sliced.shape
         wanted = [preprocessing.spacing[world] for world in SLICED_AXES[preprocessing.slice_axis]]
-        lengths, self._forward, self._back = [], [], []
-        for length, spacing, target in zip(sliced.shape, sliced.spacing, wanted, strict=True):
-            new_length, there, back = _axis(length, spacing, target)
-            lengths.append(new_length)
-            self._forward.append(there)
-            self._back.append(back)
+        # None leaves an axis alone; then the way there and back is exact.
+        self._forward: list[sparse.csr_matrix | None] = []
+        self._back: list[sparse.csr_matrix | None] = []
+        lengths, spacings = list(sliced.shape), list(sliced.spacing)
+        for axis, target in enumerate(wanted):
+            old = lengths[axis], spacings[axis]
+            # A single voxel has no neighbour to interpolate with, and a 2D file's thickness says little.
+            if target is None or old[0] == 1 or math.isclose(old[1], target, rel_tol=SPACING_TOLERANCE):
+                self._forward.append(None)
+                self._back.append(None)
+            else:
+                new = resampled_length(*old, target), target
+                self._forward.append(axis_weights(*old, *new))
+                self._back.append(axis_weights(*new, *old))
+                lengths[axis], spacings[axis] = new
         self.network_shape: tuple[int, int, int] = (lengths[0], lengths[1], lengths[2])
+        self.network_grid = _network_grid(sliced, self.network_shape, spacings)
         self.padded_shape: tuple[int, int] = (_padded(lengths[1], preprocessing.divisor), _padded(lengths[2], preprocessing.divisor))
 
     def image(self, k: int) -> NDArray[np.float32]:
@@ -279,13 +291,12 @@ def _frames(volume: Volume, preprocessing: Preprocessing) -> list[NDArray[Any]]:
     return [volume.data[..., preprocessing.frame]]
 
 
-def _axis(length: int, spacing: float, target: float | None) -> tuple[int, sparse.csr_matrix | None, sparse.csr_matrix | None]:
-    """Give an axis' length on the network grid and the weights to go there and back; None where it is left alone."""
-    # A single voxel has no neighbour to interpolate with, and a 2D file's thickness says little.
-    if target is None or length == 1 or math.isclose(spacing, target, rel_tol=SPACING_TOLERANCE):
-        return length, None, None
-    new = resampled_length(length, spacing, target)
-    return new, axis_weights(length, spacing, new, target), axis_weights(new, target, length, spacing)
+def _network_grid(sliced: Grid, shape: tuple[int, int, int], spacing: Sequence[float]) -> Grid:
+    """Give the grid of ``shape`` and ``spacing`` (mm) with the centre and the directions of ``sliced``."""
+    affine = sliced.affine.copy()
+    affine[:3, :3] *= np.asarray(spacing) / sliced.spacing
+    affine[:3, 3] += sliced.affine[:3, :3] @ ((np.array(sliced.shape) - 1) / 2) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return Grid(shape, affine)
 
 
 def _padded(length: int, divisor: int) -> int:
