@@ -5,8 +5,8 @@ The main thread says what is wanted (`submit`, `reorder`, `cancel`, `stop`); the
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from napari_film.inference.request import Request
 
@@ -30,8 +30,9 @@ class Idle:
 class _Wanted:
     generation: int
     requests: list[Request]
+    together: int
     order: tuple[int, ...]
-    done: dict[Request, set[int]] = field(default_factory=dict)
+    done: dict[Request, set[int]]
     told_idle: bool = False
 
 
@@ -51,16 +52,19 @@ class Agenda:
             self._wanted = None
             self._condition.notify()
 
-    def submit(self, requests: Sequence[Request], order: Sequence[int], done: dict[Request, set[int]] | None = None) -> None:
-        """Want the slices of ``requests``, one request after the other, each in ``order``.
+    def submit(
+        self, requests: Sequence[Request], order: Sequence[int], *, together: int = 1, done: Mapping[Request, Iterable[int]] | None = None
+    ) -> None:
+        """Want the slices of ``requests``, one request after the other, each in ``order``; replaces what was wanted.
 
-        Replaces what was wanted. ``done`` names slices that need no computing.
+        The first ``together`` requests go side by side: a slice of all of them, then the next slice. ``done`` names slices
+        that need no computing.
         """
         if not requests:
             return
         with self._condition:
-            done = {request: set((done or {}).get(request, ())) for request in requests}
-            self._wanted = _Wanted(requests[0].generation, list(requests), tuple(order), done)
+            known = {request: set((done or {}).get(request, ())) for request in requests}
+            self._wanted = _Wanted(requests[0].generation, list(requests), together, tuple(order), known)
             self._condition.notify()
 
     def reorder(self, generation: int, order: Sequence[int]) -> None:
@@ -102,11 +106,13 @@ class Agenda:
 
     @staticmethod
     def _next(wanted: _Wanted, most: int) -> Slices | Idle:
-        for request in wanted.requests:
-            done = wanted.done[request]
-            indices = tuple(index for index in wanted.order if index not in done)[:most]
-            if indices:
-                done.update(indices)
+        side_by_side, rest = wanted.requests[: wanted.together], wanted.requests[wanted.together :]
+        for group in (side_by_side, *([request] for request in rest)):
+            open_slices = {request: [index for index in wanted.order if index not in wanted.done[request]] for request in group}
+            request = max(group, key=lambda request: len(open_slices[request]))  # the first of those that are furthest behind
+            if open_slices[request]:
+                indices = tuple(open_slices[request][:most])
+                wanted.done[request].update(indices)
                 return Slices(request, indices)
         wanted.told_idle = True
         return Idle(wanted.generation)

@@ -9,7 +9,8 @@ generations may still arrive and are the owner's to drop.
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_film.errors import InputError
@@ -21,7 +22,6 @@ from napari_film.inference.request import (
     Fallback,
     Finished,
     Opened,
-    ProbabilityKey,
     Request,
     SliceResult,
     image_hash,
@@ -63,9 +63,11 @@ class Engine:
         """Prepare ``volumes`` and load ``checkpoint``; answers with `Opened` or `Failure`. Drops all earlier work."""
         self._agenda.run(lambda: self._open(generation, tuple(volumes), checkpoint, preprocessing, device, precision))
 
-    def submit(self, requests: Sequence[Request], order: Sequence[int], done: dict[Request, set[int]] | None = None) -> None:
-        """Want the slices of ``requests``, one after the other, each in ``order``; replaces what was wanted."""
-        self._agenda.submit(requests, order, done)
+    def submit(
+        self, requests: Sequence[Request], order: Sequence[int], *, together: int = 1, done: Mapping[Request, Iterable[int]] | None = None
+    ) -> None:
+        """Want the slices of ``requests``, as `Agenda.submit`; replaces what was wanted."""
+        self._agenda.submit(requests, order, together=together, done=done)
 
     def reorder(self, generation: int, order: Sequence[int]) -> None:
         """Change the order of the slices still to come."""
@@ -129,7 +131,7 @@ class Engine:
         if session is None or session.generation != work.request.generation:
             return
         try:
-            key = session.key(work.request.condition)
+            key = session.opened.key(work.request.condition)
             for index, q in session.runner.run(work.request.condition, work.indices):
                 self._tell(SliceResult(work.request, key, index, q))
         except OutOfMemory as error:
@@ -183,18 +185,22 @@ class _Session:
             raise InputError(f"{checkpoint.name} has changed since it was chosen; choose it again.")
         plan, notices = make_plan(device, precision)
         self.runner = Runner(self._checkpoint, self._prepared, plan)
-        self._image = image_hash(volumes)
-        self._preprocessing = text_hash(preprocessing.model_dump_json())
-        self.opened = Opened(generation, self._prepared, self._image, self._checkpoint.hash, plan, notices)
+        self.opened = Opened(
+            generation,
+            self._prepared,
+            image_hash(volumes),
+            self._checkpoint.hash,
+            text_hash(preprocessing.model_dump_json()),
+            plan,
+            notices,
+        )
 
     @property
     def plan(self) -> Plan:
         return self.runner.plan
 
     def replan(self, plan: Plan) -> None:
+        self.opened = replace(self.opened, plan=plan)
         from napari_film.inference.runner import Runner
 
         self.runner = Runner(self._checkpoint, self._prepared, plan)
-
-    def key(self, condition: tuple[float, ...]) -> ProbabilityKey:
-        return ProbabilityKey(self._image, self._checkpoint.hash, condition, self._preprocessing, self.plan.key)

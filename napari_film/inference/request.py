@@ -53,8 +53,13 @@ class Opened:
     prepared: Prepared
     image: str
     checkpoint: str
+    preprocessing: str
     plan: Plan
     notices: tuple[str, ...]
+
+    def key(self, condition: tuple[float, ...]) -> ProbabilityKey:
+        """What probabilities under ``condition`` are kept under."""
+        return ProbabilityKey(self.image, self.checkpoint, condition, self.preprocessing, self.plan.key)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class OutOfMemory(Exception):
 class Runner:
     """A network on its device, and the slices it is run on.
 
-    Evaluates the generator once per condition. Keeps the network's last few slices of the current condition.
+    Evaluates the generator once per condition. Keeps the network's last few slices, which source slices share.
     """
 
     def __init__(self, checkpoint: Checkpoint, prepared: Prepared, plan: Plan) -> None:
@@ -40,9 +40,8 @@ class Runner:
             raise_if_memory(error)
             raise
         self._network = network
-        self._condition: tuple[float, ...] | None = None
-        self._film: list[FiLMParameters | None] = []
-        self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._film: dict[tuple[float, ...], list[FiLMParameters | None]] = {}
+        self._kept: OrderedDict[tuple[tuple[float, ...], int], NDArray[np.float32]] = OrderedDict()
 
     def run(self, condition: tuple[float, ...], indices: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Compute source slices under ``condition`` (M,): pairs of index and q (classes, H, W), in the order asked for.
@@ -53,15 +52,13 @@ class Runner:
             If the device has no room.
         """
         try:
-            if condition != self._condition:
-                self._kept.clear()
-                self._condition = condition
+            if condition not in self._film:
                 with torch.inference_mode():
-                    self._film = self._network.film(torch.tensor([condition], dtype=torch.float32, device=self._device))
+                    self._film[condition] = self._network.film(torch.tensor([condition], dtype=torch.float32, device=self._device))
             needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
-            self._compute([k for k in needed if k not in self._kept])
+            self._compute(condition, [k for k in needed if (condition, k) not in self._kept])
             for index in indices:
-                parts = {k: self._kept[k] for k in self._prepared.network_slices(index)}
+                parts = {k: self._kept[condition, k] for k in self._prepared.network_slices(index)}
                 yield index, quantise(self._prepared.restore_slice(index, parts))
         except (RuntimeError, MemoryError) as error:
             raise_if_memory(error)
@@ -69,27 +66,29 @@ class Runner:
         while len(self._kept) > _KEPT_SLICES:
             self._kept.popitem(last=False)
 
-    def _compute(self, slices: Sequence[int]) -> None:
+    def _compute(self, condition: tuple[float, ...], slices: Sequence[int]) -> None:
+        film = self._film[condition]
         tile = self._prepared.preprocessing.tile
         for start in range(0, len(slices), self.plan.batch):
             part = slices[start : start + self.plan.batch]
             images = np.stack([self._prepared.image(k) for k in part])
             if tile is not None and max(images.shape[2:]) > tile:
-                probabilities = np.stack(
-                    [run_tiled(image, lambda piece: self._forward(piece[None])[0], tile=tile, overlap=tile // _OVERLAP) for image in images]
-                )
+                pieces = [
+                    run_tiled(image, lambda x: self._forward(x[None], film)[0], tile=tile, overlap=tile // _OVERLAP) for image in images
+                ]
+                probabilities = np.stack(pieces)
             else:
-                probabilities = self._forward(images)
-            self._kept.update(zip(part, probabilities, strict=True))
+                probabilities = self._forward(images, film)
+            self._kept.update({(condition, k): probability for k, probability in zip(part, probabilities, strict=True)})
 
-    def _forward(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _forward(self, images: NDArray[np.float32], film: Sequence[FiLMParameters | None]) -> NDArray[np.float32]:
         """Probabilities (B, classes, h, w) of images (B, C, h, w); the batch is filled up and cut again."""
         count = len(images)
         if count < self.plan.batch:
             images = np.concatenate([images, np.repeat(images[-1:], self.plan.batch - count, axis=0)])
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
             batch = torch.from_numpy(images).to(self._device).contiguous(memory_format=torch.channels_last)
-            logits: Tensor = self._network.logits(batch, self._film)
+            logits: Tensor = self._network.logits(batch, film)
             probabilities: NDArray[np.float32] = torch.sigmoid(logits.float())[:count].cpu().numpy()
         return probabilities
 
