@@ -1,0 +1,1 @@
+"""Training of FiLM-conditioned U-Nets: `napari-film-train`."""

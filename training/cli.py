@@ -1,0 +1,75 @@
+"""`napari-film-train`: train a model from a recipe, draw a phantom."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_film.errors import InputError
+
+app = typer.Typer(
+    name="napari-film-train",
+    help="Train FiLM-conditioned U-Nets for napari-film.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command(name="fit")
+def fit_command(
+    recipe: Annotated[str, typer.Argument(help="A recipe (TOML), or the name of one that comes with the package: abdomen, spinal_tumor.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME by default.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="BIDS folder to train on instead of the recipe's own data.")] = None,
+) -> None:
+    """Train the model that RECIPE describes; the checkpoint is RUN/best.safetensors."""
+    from .recipe import load_recipe
+
+    loaded, text = load_recipe(recipe)
+    folder = output or Path("runs") / loaded.model.name
+    try:
+        from .fit import fit
+    except ModuleNotFoundError as error:
+        if error.name not in {"lightning", "monai"}:
+            raise
+        raise InputError(f"Training needs {error.name}, which is not installed; install napari-film[train].") from error
+    from rich.console import Console
+
+    from .report import closing_words
+
+    console = Console()
+    fitted = fit(loaded, text, folder, data=data, console=console)
+    console.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command(name="phantom")
+def phantom_command(
+    kind: Annotated[str, typer.Argument(help="spinal_tumor or abdomen.")],
+    directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    subjects: Annotated[int, typer.Option("--subjects", help="How many subjects to draw.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same files.")] = 0,
+    one_organ_per_scan: Annotated[bool, typer.Option("--one-organ-per-scan", help="Label one organ in each scan (abdomen).")] = False,
+) -> None:
+    """Draw a synthetic data set in BIDS layout, with its labels."""
+    from napari_film.sample_data import write_phantom
+
+    with typer.progressbar(length=subjects, label=f"drawing {kind}") as bar:
+        write_phantom(
+            kind,
+            directory,
+            subjects=subjects,
+            seed=seed,
+            one_organ_per_scan=one_organ_per_scan,
+            progress=lambda done, total: bar.update(1),
+        )
+    typer.echo(f"{subjects} subjects are in {directory}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what a person can mend is told in one line and ends with code 2."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except InputError as error:
+        typer.echo(" ".join(str(error).split()), err=True)
+        raise SystemExit(2) from error
