@@ -123,6 +123,11 @@ class CategoricalField(_Field):
         """A value that it takes."""
         return self.values[0]
 
+    @property
+    def default(self) -> Value:
+        """What stands before anybody chose: *unknown* where the model was trained with it, else the first value."""
+        return UNKNOWN if self.unknown else self.values[0]
+
 
 class ContinuousField(_Field):
     """A number; encoded as (value - minimum) / (maximum - minimum), and a column that is 1 where it is *unknown*.
@@ -177,6 +182,11 @@ class ContinuousField(_Field):
             return [0.0, 1.0]
         scaled = (value - self.minimum) / (self.maximum - self.minimum)
         return [scaled, 0.0] if self.unknown else [scaled]
+
+    @property
+    def default(self) -> Value:
+        """What stands before anybody chose: *unknown* where the model was trained with it, else the middle of the range."""
+        return UNKNOWN if self.unknown else (self.minimum + self.maximum) / 2
 
     @property
     def example(self) -> str:

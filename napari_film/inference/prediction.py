@@ -39,13 +39,19 @@ class Prediction:
         return self.prepared.to_source(probabilities)
 
 
-def joint_mask(predictions: Sequence[Prediction]) -> NDArray[np.uint8]:
-    """One mask (I, J, K) of several predictions for one patient, as the values of a target field are.
+def joint_labels(predictions: Sequence[Prediction], slices: slice = slice(None)) -> NDArray[np.uint8]:
+    """Labels (N, H, W), in sliced layout, of several predictions for one patient, as the values of a target field are.
 
     The classes of the first prediction get the labels from 1, those of the next follow; where they overlap the higher
-    probability wins. NOT_COMPUTED where any of them has not looked.
+    probability wins. NOT_COMPUTED where any of them has not looked. ``slices`` are the source slices wanted, along N.
     """
-    q = np.concatenate([prediction.kept.q for prediction in predictions])
+    parts = [prediction.kept.q[:, slices] for prediction in predictions]
+    q = parts[0] if len(parts) == 1 else np.concatenate(parts)
     mask = label_mask(q, [threshold for prediction in predictions for threshold in prediction.thresholds])
-    mask[~np.logical_and.reduce([prediction.kept.computed for prediction in predictions])] = NOT_COMPUTED
-    return predictions[0].prepared.to_source(mask)
+    mask[~np.logical_and.reduce([prediction.kept.computed[slices] for prediction in predictions])] = NOT_COMPUTED
+    return mask
+
+
+def joint_mask(predictions: Sequence[Prediction]) -> NDArray[np.uint8]:
+    """Give `joint_labels` as the reference is stored, (I, J, K)."""
+    return predictions[0].prepared.to_source(joint_labels(predictions))

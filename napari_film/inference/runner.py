@@ -73,9 +73,8 @@ class Runner:
             part = slices[start : start + self.plan.batch]
             images = np.stack([self._prepared.image(k) for k in part])
             if tile is not None and max(images.shape[2:]) > tile:
-                pieces = [
-                    run_tiled(image, lambda x: self._forward(x[None], film)[0], tile=tile, overlap=tile // _OVERLAP) for image in images
-                ]
+                overlap = tile // _OVERLAP
+                pieces = [run_tiled(image, lambda x: self._forward(x[None], film)[0], tile=tile, overlap=overlap) for image in images]
                 probabilities = np.stack(pieces)
             else:
                 probabilities = self._forward(images, film)

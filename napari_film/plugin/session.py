@@ -1,0 +1,344 @@
+"""The state of one dock: what is chosen, what is computed, what is shown. No Qt, no napari.
+
+Belongs to the main thread alone. The engine's thread reaches it only through `Engine.poll`, which `drain` empties when
+the owner was notified. A *generation* is one opening of images with a checkpoint: events of an older one are dropped,
+and within one every slice is kept under the key that it was computed for, so no mask is ever shown under another
+condition value's name.
+
+States: EMPTY (no checkpoint) -> READY -> RUNNING (what is shown is being computed) -> AHEAD (other condition values are) -> READY;
+FAILED until the next start; CLOSED for good.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_film.conditioning import Value
+from napari_film.header import Header, read_header
+from napari_film.inference.agenda import outward
+from napari_film.inference.engine import Engine
+from napari_film.inference.plan import DeviceName, Plan
+from napari_film.inference.prediction import Prediction, joint_labels
+from napari_film.inference.request import Event, Failure, Fallback, Finished, Opened, Request, SliceResult
+from napari_film.inference.store import Kept, ProbabilityStore
+from napari_film.plugin.choice import Choice
+from napari_film.preprocessing import Prepared
+from napari_film.volume import Volume
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    EMPTY = "empty"
+    READY = "ready"
+    RUNNING = "running"
+    AHEAD = "ahead"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class SegmentationSession:
+    """One checkpoint, one patient's images, and the masks under all condition values seen so far.
+
+    Parameters
+    ----------
+    notify
+        Called on the engine's thread when `drain` has something to do.
+    memory
+        Bytes that kept probabilities may take.
+    """
+
+    state_changed = Signal(State)
+    checkpoint_changed = Signal(object)  # Header or None
+    metadata_changed = Signal(dict)
+    shown_changed = Signal()  # another mask is shown, or the same one anew
+    slice_changed = Signal(int)  # one slice of the shown mask was computed
+    progress_changed = Signal(int, int)  # slices of the shown mask: computed, in all
+    plan_changed = Signal(object)  # Plan or None
+    released = Signal(list)  # the shown predictions, just before the images they belong to are let go
+    told = Signal(str)  # a sentence for the person
+    failed = Signal(str)  # a sentence for the person: nothing goes on
+
+    def __init__(self, *, notify: Callable[[], None], memory: int) -> None:
+        self._engine = Engine(notify)
+        self._store = ProbabilityStore(memory)
+        self._state = State.EMPTY
+        self._generation = 0
+        self._checkpoint: Path | None = None
+        self._choice: Choice | None = None
+        self._visible = 0
+        self._opened: Opened | None = None
+        self._opening = False
+        self._working = False
+        self._sources: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def header(self) -> Header | None:
+        """Header of the chosen checkpoint."""
+        return self._choice.header if self._choice else None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """File of the chosen checkpoint."""
+        return self._checkpoint
+
+    @property
+    def metadata(self) -> dict[str, Value]:
+        """The chosen condition values."""
+        return dict(self._choice.metadata) if self._choice else {}
+
+    @property
+    def all_values(self) -> bool:
+        """Whether all values of the target field are shown in one mask."""
+        return self._choice is not None and self._choice.all_values
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """The opened images; None until the first slice can be computed."""
+        return self._opened.prepared if self._opened else None
+
+    @property
+    def plan(self) -> Plan | None:
+        """How the network runs; None until it is loaded."""
+        return self._opened.plan if self._opened else None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know about how the network runs."""
+        return self._opened.notices if self._opened else ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """File names of the opened channels."""
+        return self._sources
+
+    @property
+    def model_hash(self) -> str:
+        """SHA-256 of the loaded checkpoint's file; empty until it is loaded."""
+        return self._opened.checkpoint if self._opened else ""
+
+    def set_memory(self, memory: int) -> None:
+        """Change how many bytes kept probabilities may take."""
+        self._store.set_limit(memory)
+
+    def set_checkpoint(self, path: Path | None) -> None:
+        """Choose a checkpoint; what was computed with another is dropped.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be used; the session then stays as it was.
+        """
+        header = read_header(path) if path is not None else None
+        self.forget()
+        self._checkpoint = path
+        self._choice = Choice.first(header) if header else None
+        self._set_state(State.READY if header else State.EMPTY)
+        self.checkpoint_changed.emit(header)
+        self.metadata_changed.emit(self.metadata)
+
+    def set_metadata(self, values: Mapping[str, Value]) -> None:
+        """Choose condition values; shows what is kept of them, and computes what is missing once a mask was asked for.
+
+        Raises
+        ------
+        MetadataError
+            If the schema does not take them; the session then stays as it was.
+        """
+        if self._choice is None:
+            return
+        choice, notices = self._choice.with_metadata(values)
+        if choice == self._choice:
+            return
+        self._choice = choice
+        for notice in notices:
+            self.told.emit(notice)
+        self.metadata_changed.emit(self.metadata)
+        self._show()
+
+    def set_all_values(self, on: bool) -> None:
+        """Show all values of the target field in one mask, or the chosen one alone."""
+        if self._choice is not None and self._choice.with_all_values(on) != self._choice:
+            self._choice = self._choice.with_all_values(on)
+            self._show()
+
+    def set_visible(self, index: int) -> None:
+        """Say which source slice (along N) is in view: it is computed first, then those around it."""
+        if index == self._visible:
+            return
+        self._visible = index
+        if self._working and self._opened:
+            self._engine.reorder(self._generation, self._order(self._opened))
+
+    def segment(self, volumes: Sequence[Volume], *, device: DeviceName = "auto") -> None:
+        """Segment ``volumes``, one per channel, the reference first, under the chosen condition values."""
+        if self._choice is None or self._checkpoint is None or self._state is State.CLOSED:
+            return
+        self.forget()
+        self._sources = tuple(volume.name for volume in volumes)
+        self._opening = self._working = True
+        self._set_state(State.RUNNING)
+        self._engine.open(self._generation, volumes, self._checkpoint, self._choice.header.preprocessing, device=device)
+
+    def cancel(self) -> None:
+        """Stop; what was computed is kept."""
+        self._engine.cancel()
+        if self._opening:
+            self.forget()
+        self._working = False
+        self._settle()
+
+    def forget(self) -> None:
+        """Let go of the opened images; nothing that is still on its way is taken.
+
+        What was computed stays in the store, under keys that name the images' content and the checkpoint: the same
+        images opened again are shown at once.
+        """
+        self._engine.cancel()
+        if self._opened is not None:
+            self.released.emit(self.predictions())
+        self._generation += 1
+        self._opening = self._working = False
+        self._opened = None
+        self._sources = ()
+        self.plan_changed.emit(None)
+        self._settle()
+
+    def drain(self) -> None:
+        """Take what the engine has put up. To be called on the main thread after ``notify``."""
+        for event in self._engine.poll():
+            if self._state is State.CLOSED:
+                return
+            self._take(event)
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """End the engine's thread; give whether it ended in time (seconds)."""
+        if self._state is not State.CLOSED:
+            self._generation += 1
+            self._working = False
+            self._opened = None
+            self._store.clear()
+            self._set_state(State.CLOSED)
+        return self._engine.close(timeout)
+
+    def predictions(self) -> list[Prediction]:
+        """Give what is shown as predictions: one, or one per value of the target field; empty before anything was computed."""
+        if self._opened is None or self._choice is None:
+            return []
+        header, opened = self._choice.header, self._opened
+        return [
+            Prediction(
+                opened.prepared,
+                metadata,
+                self._kept(opened, self._choice.condition(metadata)),
+                header.thresholds_for(metadata.values),
+                opened.plan,
+                opened.notices,
+            )
+            for metadata in self._choice.shown()
+        ]
+
+    def mask(self, slices: slice = slice(None)) -> NDArray[np.uint8]:
+        """Labels (N, H, W) of the shown mask in sliced layout; NOT_COMPUTED where it was not computed.
+
+        Raises
+        ------
+        ValueError
+            If no images are open.
+        """
+        predictions = self.predictions()
+        if not predictions:
+            raise ValueError("no images are open")
+        return joint_labels(predictions, slices)
+
+    def progress(self) -> tuple[int, int]:
+        """Slices of the shown mask that were computed, and in all."""
+        computed = [prediction.kept.computed for prediction in self.predictions()]
+        return sum(int(part.sum()) for part in computed), sum(len(part) for part in computed)
+
+    def _take(self, event: Event) -> None:
+        generation = event.request.generation if isinstance(event, SliceResult) else event.generation
+        if generation != self._generation:
+            return
+        if isinstance(event, SliceResult):
+            self._keep(event)
+        elif isinstance(event, Opened):
+            self._opened, self._opening = event, False
+            self.plan_changed.emit(event.plan)
+            self._show()
+        elif isinstance(event, Fallback) and self._opened:
+            self._opened = replace(self._opened, plan=event.plan, notices=(*self._opened.notices, event.notice))
+            self.plan_changed.emit(event.plan)
+            self.shown_changed.emit()
+        elif isinstance(event, Finished):
+            self._working = False
+            self._settle()
+        elif isinstance(event, Failure):
+            self._opening = self._working = False
+            self._set_state(State.FAILED)
+            self.failed.emit(event.message)
+
+    def _keep(self, result: SliceResult) -> None:
+        if self._opened is None or self._choice is None or result.key != self._opened.key(result.request.condition):
+            return
+        self._store.put(result, self._opened.prepared.shape[0])
+        if result.request.condition not in map(self._choice.condition, self._choice.shown()):
+            return
+        if all(prediction.kept.computed[result.index] for prediction in self.predictions()):
+            self.slice_changed.emit(result.index)
+        self.progress_changed.emit(*self.progress())
+        self._settle()
+
+    def _show(self) -> None:
+        """Show the chosen condition values: what is kept of them at once, what is missing when it comes."""
+        if self._opened is None or self._choice is None:
+            return
+        self.shown_changed.emit()
+        self.progress_changed.emit(*self.progress())
+        self._compute(self._opened, self._choice)
+        self._settle()
+
+    def _compute(self, opened: Opened, choice: Choice) -> None:
+        """Want what is missing of the shown mask, then of the other condition values that memory has room for."""
+        shown = choice.shown()
+        room = self._store.room_for(len(choice.header.classes) * math.prod(opened.prepared.shape))
+        wanted = [choice.condition(metadata) for metadata in [*shown, *choice.others()[: max(0, room - len(shown))]]]
+        done = {
+            Request(self._generation, condition): np.flatnonzero(self._kept(opened, condition).computed).tolist() for condition in wanted
+        }
+        self._working = True
+        self._engine.submit(list(done), self._order(opened), together=len(shown), done=done)
+
+    def _kept(self, opened: Opened, condition: tuple[float, ...]) -> Kept:
+        classes = len(self._choice.header.classes) if self._choice else 1
+        return self._store.get(opened.key(condition)) or Kept.empty(classes, opened.prepared.shape)
+
+    def _order(self, opened: Opened) -> list[int]:
+        count = opened.prepared.shape[0]
+        return outward(min(max(self._visible, 0), count - 1), count)
+
+    def _settle(self) -> None:
+        if self._state in (State.CLOSED, State.EMPTY):
+            return
+        if not self._working:
+            if self._state is not State.FAILED:
+                self._set_state(State.READY)
+            return
+        complete = self._opened is not None and all(prediction.kept.complete for prediction in self.predictions())
+        self._set_state(State.AHEAD if complete else State.RUNNING)
+
+    def _set_state(self, state: State) -> None:
+        if state is not self._state:
+            self._state = state
+            self.state_changed.emit(state)
