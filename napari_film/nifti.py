@@ -8,7 +8,6 @@ voxel sizes, of which ``FileGeometry.orientation_known`` then says that it tells
 import gzip
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -20,19 +19,21 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import DTypeLike, NDArray
 
 from napari_film.atomic import atomic_path
-from napari_film.errors import InputError
+from napari_film.nifti_storage import NiftiError, converted, is_compressed, open_stream, read_exactly, scaled
 from napari_film.volume import FileGeometry, GeometryError, Volume, is_singular
+
+__all__ = ["NiftiError", "label_names", "read", "write"]
 
 _MILLIMETRES = {"unknown": 1.0, "meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _SPATIAL_UNITS = {1: "meter", 2: "mm", 3: "micron"}
 _TIME_UNITS = {8: "sec", 16: "msec", 24: "usec", 32: "hz", 40: "ppm", 48: "rads"}
 _Header = Any  # nibabel's headers carry no types
+# By the size of the header, its first four bytes.
+_KINDS: dict[bytes, tuple[_Header, str]] = {
+    np.array(size, f"{mark}i4").tobytes(): (kind, mark) for size, kind in ((348, Nifti1Header), (540, Nifti2Header)) for mark in "<>"
+}
 _COMMENT = 6  # the extension code for text
 _FORMS = ("srow_x", "srow_y", "srow_z", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
-
-
-class NiftiError(InputError):
-    """A file that cannot be read or written as NIfTI."""
 
 
 def read(path: str | os.PathLike[str]) -> Volume:
@@ -56,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> Volume:
     shape = _shape(header, path.name)
     geometry = _geometry(header, shape, path.name)
     affine = _affine(header, geometry, path.name)
-    data = _scaled(_stored(path, header, shape), header, path.name)
+    data = scaled(_stored(path, header, shape), float(header["scl_slope"]), float(header["scl_inter"]), path.name)
     try:
         return Volume(data, affine, path.name, geometry)
     except GeometryError as error:
@@ -93,12 +94,12 @@ def write(
         If the ending is neither .nii nor .nii.gz, the array is not on the voxels of ``like``, or ``dtype`` cannot hold its values.
     """
     path = Path(path)
-    compressed = _is_compressed(path)
+    compressed = is_compressed(path)
     if array.ndim not in (3, 4) or array.shape[:3] != like.grid.shape:
         raise NiftiError(
             f"An array of shape {array.shape} cannot be written on the {like.grid.shape} voxels of {like.label}; restore it first."
         )
-    stored = _converted(array, dtype)
+    stored = converted(array, dtype)
     header = _new_header(stored, like)
     if names:
         content = json.dumps({"napari_film": {"labels": {str(label): names[label] for label in sorted(names)}}})
@@ -125,8 +126,8 @@ def label_names(path: str | os.PathLike[str]) -> dict[int, str]:
     size = int(header["sizeof_hdr"])
     order: Literal["big", "little"] = "big" if header.endianness == ">" else "little"
     end = _offset(header, path.name)
-    with _open(path) as file:
-        block = _read_exactly(file, end, path.name) if size + 4 < end else b""
+    with open_stream(path) as file:
+        block = read_exactly(file, end, path.name) if size + 4 < end else b""
     offset = size + 4
     while block and block[size] and offset + 8 <= end:
         length = int.from_bytes(block[offset : offset + 4], order)
@@ -142,57 +143,28 @@ def label_names(path: str | os.PathLike[str]) -> dict[int, str]:
     return {}
 
 
-def _is_compressed(path: Path) -> bool:
-    lower = path.name.lower()
-    if not lower.endswith((".nii", ".nii.gz")):
-        raise NiftiError(f"{path.name} is named for neither .nii nor .nii.gz; give the file one of these endings.")
-    return lower.endswith(".gz")
-
-
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if _is_compressed(path) else open(path, "rb")
-
-
-def _read_exactly(file: BinaryIO, count: int, name: str, *, drain: bool = False) -> bytearray:
-    """Read ``count`` bytes, or say that they are not there; ``drain`` reads on to the end and forgets."""
-    buffer = bytearray()
-    try:
-        while len(buffer) < count and (block := file.read(min(count - len(buffer), 1 << 24))):
-            buffer += block
-        while drain and file.read(1 << 20):
-            pass
-    except gzip.BadGzipFile as error:
-        raise NiftiError(f"{name} is not gzip-compressed, or its compressed data is damaged; copy or convert it again.") from error
-    except (EOFError, zlib.error) as error:
-        raise NiftiError(f"{name} is cut short or damaged; copy it again.") from error
-    if len(buffer) < count:
-        raise NiftiError(f"{name} is cut short: {len(buffer)} bytes came where {count} are expected; copy it again.")
-    return buffer
-
-
 def _read_header(path: Path) -> _Header:
     """Read the header without mending it."""
-    _is_compressed(path)
+    is_compressed(path)
     if path.is_dir():
         raise NiftiError(f"{path.name} is a folder; choose a .nii or .nii.gz file.")
     try:
         empty = path.stat().st_size == 0
         if empty:
             raise NiftiError(f"{path.name} is empty; copy it again.")
-        with _open(path) as file:
-            start = bytes(_read_exactly(file, 4, path.name))
-            kinds: dict[int, _Header] = {348: Nifti1Header, 540: Nifti2Header}
-            kind = kinds.get(int.from_bytes(start, "little")) or kinds.get(int.from_bytes(start, "big"))
+        with open_stream(path) as file:
+            start = bytes(read_exactly(file, 4, path.name))
+            kind, endianness = _KINDS.get(start, (None, ""))
             if kind is None:
                 hint = "it is compressed, so rename it to .nii.gz" if start[:2] == b"\x1f\x8b" else "choose another file"
                 raise NiftiError(f"{path.name} does not hold NIfTI data, whatever its name says; {hint}.")
-            block = start + bytes(_read_exactly(file, kind.sizeof_hdr - 4, path.name))
+            block = start + bytes(read_exactly(file, kind.sizeof_hdr - 4, path.name))
     except FileNotFoundError as error:
         raise NiftiError(f"{path.name} does not exist; check the name.") from error
     except OSError as error:
         raise NiftiError(f"{path.name} cannot be read ({error.strerror or 'damaged'}); check its permissions.") from error
-    header = kind(block, check=False)
-    if header["magic"].item() not in (b"n+1", b"n+2\x00\r\n\x1a\n", b"n+2\0\r\n\x1a"):
+    header = kind(block, endianness=endianness, check=False)
+    if header["magic"].item() not in (b"n+1", b"n+2"):
         raise NiftiError(f"{path.name} is not a single-file NIfTI (magic {header['magic'].item()!r}); convert it to .nii.gz.")
     return header
 
@@ -279,67 +251,30 @@ def _stored(path: Path, header: _Header, shape: tuple[int, ...]) -> NDArray[Any]
     """Give the voxels as stored, (I, J, K) or (I, J, K, T), without scaling."""
     try:
         dtype = np.dtype(header.get_data_dtype())
-    except (HeaderDataError, KeyError) as error:
-        raise NiftiError(f"{path.name} has the unknown data type {int(header['datatype'])}; convert it to a numeric one.") from error
+    except (HeaderDataError, KeyError):
+        dtype = np.dtype(np.void)
     if dtype.fields is not None:
         raise NiftiError(f"{path.name} is a colour (RGB) image; one number per voxel is expected, so convert it to grey values.")
+    if dtype.kind == "V":
+        raise NiftiError(
+            f"{path.name} has a data type, {int(header['datatype'])}, that cannot be read here; convert it to float32 or an integer."
+        )
     if dtype.kind not in "iuf":
         raise NiftiError(f"{path.name} holds {dtype.name} values; real numbers are expected, so save one real number per voxel.")
     offset = _offset(header, path.name)
     full = (*shape, 1)[:3] if len(shape) < 3 else shape
     size = int(np.prod(full, dtype=object)) * dtype.itemsize
     data: NDArray[Any]
-    if _is_compressed(path):
-        with _open(path) as file:
-            _read_exactly(file, offset, path.name)
-            data = np.ndarray(full, dtype, buffer=_read_exactly(file, size, path.name), order="F")
-            _read_exactly(file, 0, path.name, drain=True)  # the checksum stands at the end
+    if is_compressed(path):
+        with open_stream(path) as file:
+            read_exactly(file, offset, path.name)
+            data = np.ndarray(full, dtype, buffer=read_exactly(file, size, path.name), order="F")
+            read_exactly(file, 0, path.name, drain=True)  # the checksum stands at the end
     else:
         if (present := path.stat().st_size) < offset + size:
             raise NiftiError(f"{path.name} is cut short: {present} bytes came where {offset + size} are expected; copy it again.")
         data = np.memmap(path, dtype, mode="r", offset=offset, shape=full, order="F")
     return data.astype(np.float64) if dtype.itemsize > 8 else data
-
-
-def _scaled(data: NDArray[Any], header: _Header, name: str) -> NDArray[Any]:
-    """Apply the header's slope and intercept."""
-    try:
-        slope, inter = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise NiftiError(f"{name} has a scaling (scl_slope, scl_inter) that is not finite; repair its header.") from error
-    if slope is None or (slope, inter) == (1, 0):
-        return data
-    if data.dtype.kind == "f":
-        kind = data.dtype.newbyteorder("=")
-    else:
-        # float32 counts exactly to 2**24: that many steps may lie between zero and the farthest value.
-        ends = np.array([float(data.min()), float(data.max())])
-        farthest = np.abs(ends + inter / slope).max()
-        large = np.abs(ends * slope + inter).max() > np.finfo(np.float32).max
-        kind = np.dtype(np.float64 if large or farthest > 2**24 else np.float32)
-    scaled = np.empty(data.shape, kind, order="F")
-    for plane, out in zip(np.moveaxis(data, -1, 0), np.moveaxis(scaled, -1, 0), strict=True):
-        out[...] = plane * np.float64(slope) + np.float64(inter)
-    return scaled
-
-
-def _converted(array: NDArray[Any], dtype: DTypeLike | None) -> NDArray[Any]:
-    """Give ``array`` in the dtype it is stored in, losing nothing but digits of floats."""
-    if array.dtype.kind not in "biuf":
-        raise NiftiError(f"An array of {array.dtype} cannot be written; real numbers are expected.")
-    if dtype is not None:
-        wanted = np.dtype(dtype)
-    elif array.dtype.kind == "f":
-        wanted = np.dtype(np.float32)
-    else:
-        low, high = int(array.min()), int(array.max())
-        choices = [np.dtype(name) for name in ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")]
-        wanted = next(choice for choice in choices if np.iinfo(choice).min <= low and high <= np.iinfo(choice).max)
-    with np.errstate(invalid="ignore", over="ignore"):
-        stored = array.astype(wanted, copy=False)
-    if wanted.kind != "f" and not np.array_equal(stored, array):
-        raise NiftiError(f"The values {array.min()} to {array.max()} do not fit into {wanted}; choose another data type.")
-    return stored
 
 
 def _new_header(stored: NDArray[Any], like: Volume) -> _Header:
