@@ -19,7 +19,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written to.
+        If the folder does not exist, does not allow it, or has no room.
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -32,6 +32,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     except PermissionError as error:
         raise InputError(f"{target.name} cannot be written: its folder does not allow it; name another folder.") from error
+    except OSError as error:
+        raise InputError(f"{target.name} cannot be written ({error.strerror or error}); make room or name another file.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -40,9 +40,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     header = read_header(path)
     content = path.read_bytes()
     try:
-        state = load(content)
-        network = FiLMedUNet(header.architecture)
-        network.load_state_dict(state)
+        state = {name: _owned(tensor) for name, tensor in load(content).items()}
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+            network = FiLMedUNet(header.architecture)
+        network.load_state_dict(state, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{path.name} has weights that do not fit its own header; copy it again, or ask whoever made it to save it again."
@@ -52,13 +53,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(header, network.eval().requires_grad_(False), hashlib.sha256(content).hexdigest(), path.name)
 
 
+def _owned(tensor: torch.Tensor) -> torch.Tensor:
+    """Copy a tensor out of the file's bytes; numbers become float32, counts stay."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+
 def save_checkpoint(path: str | os.PathLike[str], network: FiLMedUNet, header: Header) -> None:
     """Write weights and header to ``path``, whole or not at all; equal models give equal bytes.
 
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written to.
+        If the file cannot be written.
     ValueError
         If the header describes another architecture than the network's.
     """

@@ -1,8 +1,9 @@
 """Metadata and how they become the condition vector of a network.
 
 A schema is an ordered list of fields. A *categorical* field of K condition values takes K columns (one-hot), and
-one more when the model was trained with an explicit *unknown*. A *continuous* field takes one column, scaled to
-0..1 over its range, and likewise one more for *unknown*. Nothing is ever encoded as all zeros.
+one more when the model was trained with an explicit *unknown*. A *continuous* field takes two columns, the shares
+(1 - s, s) of the two ends of its range, and likewise one more for *unknown*. The columns of a field always sum to 1:
+nothing is ever encoded as all zeros.
 
     condition (M,) = [field 1 | field 2 | ...]        M = sum of the fields' widths
 
@@ -75,9 +76,13 @@ class CategoricalField(_Field):
             raise ValueError(f"field {self.name!r} has no values")
         if set(self.synonyms) - set(self.values):
             raise ValueError(f"field {self.name!r} has synonyms for values that it lacks: {sorted(set(self.synonyms) - set(self.values))}")
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"field {self.name!r} has a value twice: {', '.join(self.values)}")
         owners: dict[str, str] = {_folded(UNKNOWN): UNKNOWN}
         for value in self.values:
             for spelling in (value, *self.synonyms.get(value, ())):
+                if not spelling.strip():
+                    raise ValueError(f"field {self.name!r} has an empty value")
                 owner = owners.setdefault(_folded(spelling), value)
                 if owner != value:
                     raise ValueError(f"field {self.name!r}: the spelling {spelling!r} stands for both {owner!r} and {value!r}")
@@ -130,7 +135,9 @@ class CategoricalField(_Field):
 
 
 class ContinuousField(_Field):
-    """A number; encoded as (value - minimum) / (maximum - minimum), and a column that is 1 where it is *unknown*.
+    """A number, encoded as its shares (1 - s, s) of both ends, and a column that is 1 where it is *unknown*.
+
+        s = (value - minimum) / (maximum - minimum)
 
     ``outside`` says what happens to a value outside the range: it is refused, or clamped to the nearer end, and the
     person is told.
@@ -146,12 +153,14 @@ class ContinuousField(_Field):
     def _range_is_a_range(self) -> Self:
         if not (math.isfinite(self.minimum) and math.isfinite(self.maximum) and self.minimum < self.maximum):
             raise ValueError(f"field {self.name!r} has the range {self.minimum} to {self.maximum}, which is none")
+        if self.role == "target":
+            raise ValueError(f"field {self.name!r} is a target, which only a categorical field can be")
         return self
 
     @property
     def width(self) -> int:
         """Columns of the condition that this field takes."""
-        return 1 + self.unknown
+        return 2 + self.unknown
 
     def resolve(self, value: Value) -> tuple[Value, str | None]:
         """Give ``value`` as a number inside the range, and a notice if it had to be clamped.
@@ -173,15 +182,15 @@ class ContinuousField(_Field):
         if inside == number:
             return number, None
         if self.outside == "refuse":
-            raise MetadataError(f"{self.name} is {number:g}, outside of what this model was trained on; give {self.expected}.")
-        return inside, f"{self.name} is {number:g}, outside of what this model was trained on; {inside:g} is used instead."
+            raise MetadataError(f"{self.name} is {number:.12g}, outside of what this model was trained on; give {self.expected}.")
+        return inside, f"{self.name} is {number:.12g}, outside of what this model was trained on; {inside:.12g} is used instead."
 
     def encode(self, value: Value) -> list[float]:
         """Columns of a value as ``resolve`` gives it."""
         if isinstance(value, str):
-            return [0.0, 1.0]
-        scaled = (value - self.minimum) / (self.maximum - self.minimum)
-        return [scaled, 0.0] if self.unknown else [scaled]
+            return [0.0, 0.0, 1.0]
+        share = (value - self.minimum) / (self.maximum - self.minimum)
+        return [1 - share, share, 0.0] if self.unknown else [1 - share, share]
 
     @property
     def default(self) -> Value:
@@ -191,12 +200,12 @@ class ContinuousField(_Field):
     @property
     def example(self) -> str:
         """A value that it takes."""
-        return f"{(self.minimum + self.maximum) / 2:g}"
+        return f"{(self.minimum + self.maximum) / 2:.12g}"
 
     @property
     def expected(self) -> str:
         """What a person can give, in words."""
-        number = " ".join(filter(None, (f"a number from {self.minimum:g} to {self.maximum:g}", self.unit)))
+        number = " ".join(filter(None, (f"a number from {self.minimum:.12g} to {self.maximum:.12g}", self.unit)))
         return f"{number}, or {UNKNOWN}" if self.unknown else number
 
 
@@ -270,4 +279,5 @@ class MetadataSchema(BaseModel):
 
 
 def _folded(spelling: str) -> str:
-    return "".join(character for character in spelling.casefold() if character not in " -_")
+    lower = spelling.strip().casefold()
+    return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too

@@ -9,14 +9,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_film.architecture import Architecture
 from napari_film.conditioning import MetadataSchema, Value
 from napari_film.errors import InputError
-from napari_film.preprocessing import Preprocessing
+from napari_film.preprocessing import Normalisation, Preprocessing
 
 FORMAT = (1, 0)
 METADATA_KEY = "napari_film"
@@ -24,6 +24,8 @@ DEFAULT_THRESHOLD = 128
 """In 256ths of probability, as kept probabilities are: a voxel belongs to the mask where floor(256 p) >= threshold."""
 
 _LONGEST_JSON = 100_000_000  # bytes, as the format itself allows
+_PICKLES = (b"PK", b"\x80")  # torch's archives, and pickles of protocol 2 and later
+_Finite = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no other numbers
 
 
 class CheckpointError(InputError):
@@ -58,9 +60,9 @@ class Threshold(_Part):
 class Range(_Part):
     """What training met of one quantity."""
 
-    low: float
-    median: float
-    high: float
+    low: _Finite
+    median: _Finite
+    high: _Finite
 
 
 class Fingerprint(_Part):
@@ -121,8 +123,14 @@ class Header(_Part):
                 raise ValueError(f"{found} {what} for an architecture that has {needed}")
         if self.preprocessing.divisor % architecture.divisor:
             raise ValueError(f"slices are padded to multiples of {self.preprocessing.divisor}, not of {architecture.divisor}")
-        if any(len(threshold.classes) != architecture.classes for threshold in self.thresholds):
-            raise ValueError(f"a threshold does not have {architecture.classes} classes")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"two classes have one name: {', '.join(self.classes)}")
+        for threshold in self.thresholds:
+            if len(threshold.classes) != architecture.classes:
+                raise ValueError(f"a threshold does not have {architecture.classes} classes")
+            for name, value in threshold.when.items():
+                if schema[name].resolve(value)[0] != value:
+                    raise ValueError(f"a threshold is for {name} {value!r}, which the metadata schema spells otherwise")
         return self
 
     def thresholds_for(self, values: Mapping[str, Value]) -> tuple[int, ...]:
@@ -139,14 +147,15 @@ class Header(_Part):
 def parse_header(text: str, *, name: str) -> Header:
     """Parse the JSON of a header from the file called ``name``; raises CheckpointError."""
     try:
-        content = json.loads(text)
-        major = content["format"][0]
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+        content: dict[str, Any] = json.loads(text)
+        major, _minor = map(int, content["format"])
+        _forget_newer_keys(content)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{name} has a header that is not valid; ask whoever made it to save it again.") from error
     if major != FORMAT[0]:
         raise CheckpointError(
             f"{name} is of checkpoint format {major}, and this version of napari-film reads format {FORMAT[0]}; "
-            f"{'update napari-film' if isinstance(major, int) and major > FORMAT[0] else 'save it again with a current version'}."
+            f"{'update napari-film' if major > FORMAT[0] else 'save it again with a current version'}."
         )
     try:
         return Header.model_validate(content)
@@ -156,6 +165,20 @@ def parse_header(text: str, *, name: str) -> Header:
         raise CheckpointError(
             f"{name} has a header that is not valid ({place}: {first['msg']}); ask whoever made it to save it again."
         ) from error
+
+
+def _forget_newer_keys(content: dict[str, Any]) -> None:
+    """Take the keys away that a newer minor format brings to Preprocessing, which takes no others; the rest ignores them."""
+    preprocessing = content.get("preprocessing")
+    if not isinstance(preprocessing, dict):
+        return
+    content["preprocessing"] = preprocessing = {key: value for key, value in preprocessing.items() if key in Preprocessing.model_fields}
+    normalisations = preprocessing.get("normalisation")
+    if isinstance(normalisations, list):
+        preprocessing["normalisation"] = [
+            {key: value for key, value in part.items() if key in Normalisation.model_fields} if isinstance(part, dict) else part
+            for part in normalisations
+        ]
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -172,11 +195,11 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(8)
-            if start[:2] == b"PK" or start[:1] == b"\x80":
+            length = int.from_bytes(start, "little")
+            if start.startswith(_PICKLES) and length + 8 > size:  # a length of JSON can begin with these bytes too
                 raise CheckpointError(
                     f"{name} is a pickled model, which can run code when it is opened; napari-film opens .safetensors checkpoints only."
                 )
-            length = int.from_bytes(start, "little")
             if len(start) < 8 or not 2 <= length <= _LONGEST_JSON:
                 raise CheckpointError(f"{name} is not a .safetensors file; choose a checkpoint that napari-film-train wrote.")
             if length + 8 > size:
@@ -188,15 +211,15 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         raise CheckpointError(f"{name} cannot be read ({error.strerror}); choose a checkpoint file.") from error
     try:
         table: dict[str, Any] = json.loads(content)
-        metadata = table.pop("__metadata__", {})
-        ends = [tensor["data_offsets"][1] for tensor in table.values()]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        metadata = dict(table.pop("__metadata__", {}))
+        end = max((int(tensor["data_offsets"][1]) for tensor in table.values()), default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{name} is not a .safetensors file; choose a checkpoint that napari-film-train wrote.") from error
     if METADATA_KEY not in metadata:
         raise CheckpointError(
             f"{name} holds weights but no napari-film header, so its metadata and preprocessing are not known; "
             "choose a checkpoint that napari-film-train wrote."
         )
-    if 8 + length + max(ends, default=0) != size:
+    if 8 + length + end != size:
         raise CheckpointError(f"{name} is cut off or damaged ({size:,} bytes); copy it again from where it came.")
     return parse_header(metadata[METADATA_KEY], name=name)
