@@ -29,7 +29,7 @@ class Idle:
 @dataclass
 class _Wanted:
     generation: int
-    requests: list[Request]
+    requests: tuple[Request, ...]
     together: int
     order: tuple[int, ...]
     done: dict[Request, set[int]]
@@ -37,18 +37,18 @@ class _Wanted:
 
 
 class Agenda:
-    """Requests of the newest generation, the order of their slices, and errands that come before them."""
+    """Requests of the newest generation, the order of their slices, and an errand that comes before them."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._errands: list[Callable[[], None]] = []
+        self._errand: Callable[[], None] | None = None
         self._wanted: _Wanted | None = None
         self._stopped = False
 
     def run(self, errand: Callable[[], None]) -> None:
         """Have ``errand`` run on the engine's thread before any more slices; what was wanted before is dropped."""
         with self._condition:
-            self._errands = [errand]
+            self._errand = errand
             self._wanted = None
             self._condition.notify()
 
@@ -60,11 +60,12 @@ class Agenda:
         The first ``together`` requests go side by side: a slice of all of them, then the next slice. ``done`` names slices
         that need no computing.
         """
-        if not requests:
-            return
-        with self._condition:
+        wanted = None
+        if requests:
             known = {request: set((done or {}).get(request, ())) for request in requests}
-            self._wanted = _Wanted(requests[0].generation, list(requests), together, tuple(order), known)
+            wanted = _Wanted(requests[0].generation, tuple(requests), together, tuple(order), known)
+        with self._condition:
+            self._wanted = wanted
             self._condition.notify()
 
     def reorder(self, generation: int, order: Sequence[int]) -> None:
@@ -79,17 +80,18 @@ class Agenda:
             if self._wanted and self._wanted.generation == generation:
                 self._wanted.done = {request: set() for request in self._wanted.requests}
 
-    def cancel(self) -> None:
-        """Want nothing more; a slice that is being computed is finished and thrown away by whoever asked."""
+    def cancel(self, generation: int | None = None) -> None:
+        """Want nothing more, or nothing more of ``generation``; a slice that is being computed is finished and delivered."""
         with self._condition:
-            self._wanted = None
+            if self._wanted and generation in (None, self._wanted.generation):
+                self._wanted = None
 
     def stop(self) -> None:
         """Let `take` answer None from now on."""
         with self._condition:
             self._stopped = True
             self._wanted = None
-            self._errands.clear()
+            self._errand = None
             self._condition.notify()
 
     def take(self, most: int) -> "Slices | Idle | Callable[[], None] | None":
@@ -98,8 +100,9 @@ class Agenda:
             while True:
                 if self._stopped:
                     return None
-                if self._errands:
-                    return self._errands.pop(0)
+                if self._errand:
+                    errand, self._errand = self._errand, None
+                    return errand
                 if self._wanted and not self._wanted.told_idle:
                     return self._next(self._wanted, most)
                 self._condition.wait()
@@ -107,7 +110,7 @@ class Agenda:
     @staticmethod
     def _next(wanted: _Wanted, most: int) -> Slices | Idle:
         side_by_side, rest = wanted.requests[: wanted.together], wanted.requests[wanted.together :]
-        for group in (side_by_side, *([request] for request in rest)):
+        for group in filter(None, (side_by_side, *((request,) for request in rest))):
             open_slices = {request: [index for index in wanted.order if index not in wanted.done[request]] for request in group}
             request = max(group, key=lambda request: len(open_slices[request]))  # the first of those that are furthest behind
             if open_slices[request]:

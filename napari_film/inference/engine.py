@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_film.errors import InputError
 from napari_film.inference.agenda import Agenda, Idle, Slices
-from napari_film.inference.plan import DeviceName, Plan, PrecisionName
+from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName
 from napari_film.inference.request import (
     Event,
     Failure,
@@ -39,7 +39,7 @@ class Engine:
     Parameters
     ----------
     notify
-        Called on the engine's thread after events were put up for `poll`; must return at once.
+        Called on the engine's thread after events were put up for `poll`; must return at once and not raise.
     """
 
     def __init__(self, notify: Callable[[], None] | None = None) -> None:
@@ -129,6 +129,7 @@ class Engine:
 
         session = self._session
         if session is None or session.generation != work.request.generation:
+            self._agenda.cancel(work.request.generation)  # nothing is open that it could be asked of
             return
         try:
             key = session.opened.key(work.request.condition)
@@ -136,15 +137,18 @@ class Engine:
                 self._tell(SliceResult(work.request, key, index, q))
         except OutOfMemory as error:
             self._fall_back(session, error)
+        except InputError as error:
+            self._agenda.cancel(session.generation)
+            self._tell(Failure(session.generation, str(error), error))
         except Exception as error:  # noqa: BLE001  # as above
-            self._agenda.cancel()
+            self._agenda.cancel(session.generation)
             self._tell(self._unexpected(session.generation, error))
 
     def _fall_back(self, session: "_Session", error: BaseException) -> None:
         step = session.plan.after_out_of_memory()
         if step is None:
-            self._agenda.cancel()
-            self._tell(Failure(session.generation, _NO_MEMORY, error))
+            self._agenda.cancel(session.generation)
+            self._tell(Failure(session.generation, NO_MEMORY, error))
             return
         plan, notice = step
         _log.warning("%s", notice)
@@ -156,9 +160,6 @@ class Engine:
     def _unexpected(generation: int, error: BaseException) -> Failure:
         _log.error("inference failed", exc_info=error)
         return Failure(generation, f"Inference stopped unexpectedly ({type(error).__name__}: {error}); what was computed is kept.", error)
-
-
-_NO_MEMORY = "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
 
 
 class _Session:

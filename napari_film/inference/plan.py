@@ -17,6 +17,9 @@ PrecisionName = Literal["auto", "float32", "bfloat16"]
 ENGINE = "eager-1"
 """Name of the way in which the network is evaluated; another name is another arithmetic."""
 
+NO_MEMORY = "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
+"""What is told when the last plan runs out of memory too."""
+
 _BATCHES = {"cuda": 8, "mps": 4, "cpu": 1}  # slices at a time; on a CPU a larger batch is slower per slice
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from napari_film.checkpoint import Checkpoint
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
-from napari_film.inference.plan import DeviceName, Plan, PrecisionName, available_devices, check_replay, make_plan
+from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName, available_devices, check_replay, make_plan
 from napari_film.inference.prediction import Prediction
 from napari_film.inference.runner import OutOfMemory, Runner
 from napari_film.inference.store import Kept
@@ -78,13 +78,15 @@ class Predictor:
         Raises
         ------
         InputError
-            If volumes or metadata do not fit the model, or memory does not suffice.
+            If volumes, metadata or order do not fit the model and the volumes, or memory does not suffice.
         """
         header = self._checkpoint.header
         resolved = header.metadata_schema.resolve(metadata)
         condition = tuple(float(column) for column in header.metadata_schema.encode(resolved.values))
         prepared = volumes if isinstance(volumes, Prepared) else self.prepare(volumes)
         wanted = tuple(range(prepared.shape[0]) if order is None else order)
+        if any(not 0 <= index < prepared.shape[0] for index in wanted):
+            raise InputError(f"The order names slices outside of 0 to {prepared.shape[0] - 1}; these are what the volume has.")
         plan, notices = self.plan, [*self.notices, *resolved.notices]
         while True:
             kept = Kept.empty(len(header.classes), prepared.shape)
@@ -100,9 +102,7 @@ class Predictor:
             except OutOfMemory as error:
                 step = plan.after_out_of_memory()
                 if step is None:
-                    raise InputError(
-                        "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
-                    ) from error
+                    raise InputError(NO_MEMORY) from error
                 plan, notice = step
                 self.plan = plan
                 notices.append(notice)

@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_film.checkpoint import Checkpoint
+from napari_film.errors import InputError
 from napari_film.inference.plan import Plan
 from napari_film.inference.request import quantise
 from napari_film.inference.tiling import run_tiled
 from napari_film.models.film import FiLMParameters
+from napari_film.models.unet import FiLMedUNet
 from napari_film.preprocessing import Prepared
 
 _KEPT_SLICES = 32  # neighbours on the network grid that source slices share where the spacing along N differs
@@ -34,12 +37,7 @@ class Runner:
         self.plan = plan
         self._prepared = prepared
         self._device = torch.device(plan.device)
-        try:
-            network = checkpoint.network if plan.device == "cpu" else copy.deepcopy(checkpoint.network).to(self._device)
-        except (RuntimeError, MemoryError) as error:
-            raise_if_memory(error)
-            raise
-        self._network = network
+        self._checkpoint = checkpoint
         self._film: dict[tuple[float, ...], list[FiLMParameters | None]] = {}
         self._kept: OrderedDict[tuple[tuple[float, ...], int], NDArray[np.float32]] = OrderedDict()
 
@@ -50,6 +48,8 @@ class Runner:
         ------
         OutOfMemory
             If the device has no room.
+        InputError
+            If the network's values are not numbers.
         """
         try:
             if condition not in self._film:
@@ -65,6 +65,12 @@ class Runner:
             raise
         while len(self._kept) > _KEPT_SLICES:
             self._kept.popitem(last=False)
+
+    @cached_property
+    def _network(self) -> FiLMedUNet:
+        """The network on its device, from the first run on: a device without room for it is met there, and the next plan follows."""
+        network = self._checkpoint.network
+        return network if self.plan.device == "cpu" else copy.deepcopy(network).to(self._device)
 
     def _compute(self, condition: tuple[float, ...], slices: Sequence[int]) -> None:
         film = self._film[condition]
@@ -89,6 +95,10 @@ class Runner:
             batch = torch.from_numpy(images).to(self._device).contiguous(memory_format=torch.channels_last)
             logits: Tensor = self._network.logits(batch, film)
             probabilities: NDArray[np.float32] = torch.sigmoid(logits.float())[:count].cpu().numpy()
+        if np.isnan(probabilities).any():
+            raise InputError(
+                f"{self._checkpoint.name} gives values that are not numbers for this image; check the image, or use another model."
+            )
         return probabilities
 
 
