@@ -187,6 +187,11 @@ def borrow_geometry(layer: "Image | Labels", others: Iterable[Any]) -> None:
             return
 
 
+def is_whole(data: NDArray[Any]) -> bool:
+    """Whether all values are whole numbers, as those of a mask are."""
+    return data.dtype.kind in "biu" or bool(np.array_equal(np.rint(data), data))
+
+
 def contrast_limits(data: NDArray[Any]) -> tuple[float, float]:
     """0.5th and 99.5th percentile of a subsample of the finite values; never equal."""
     stride = max(1, round((data.size / 1e6) ** (1 / data.ndim)))
@@ -238,12 +243,9 @@ def _array(layer: "Image | Labels") -> Any:  # numpy or dask
 
 def _whole(data: NDArray[Any], label: str) -> NDArray[Any]:
     """Labels as integers that napari takes."""
-    if data.dtype.kind in "iu":
-        return data
-    rounded = np.rint(data)
-    if not np.array_equal(rounded, data):
-        raise LayerError(f"{label} is named like a mask but holds values between whole numbers; open it as an image.")
-    return np.asarray(rounded, dtype=np.int32)
+    if not is_whole(data):
+        raise LayerError(f"{label} holds values between whole numbers, so it is no mask; open it as an image.")
+    return data if data.dtype.kind in "iu" else np.asarray(data, dtype=np.int32)
 
 
 def _add_names(arguments: dict[str, Any], names: Mapping[int, str] | None) -> None:
