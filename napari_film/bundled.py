@@ -26,4 +26,5 @@ def find_checkpoint(name: str) -> Path:
     bundled = bundled_checkpoints()
     if name in bundled:
         return bundled[name]
-    raise CheckpointError(f"There is no checkpoint {path.name}; give the path of a .safetensors file, or one of: {', '.join(bundled)}.")
+    choices = f", or one of: {', '.join(bundled)}" if bundled else ""
+    raise CheckpointError(f"There is no checkpoint {path.name or name}; give the path of a .safetensors file{choices}.")

@@ -1,8 +1,9 @@
 """`napari-film`: segment without a viewer, describe a checkpoint, or see the demo."""
 
+import math
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from napari_film.atomic import write_text
+from napari_film import console
+from napari_film.atomic import atomic_path
 from napari_film.bundled import find_checkpoint
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
     from napari_film.inference.predictor import Predictor
     from napari_film.preprocessing import Prepared
 
+_NAME = "napari-film"
 _NIFTI = (".nii", ".nii.gz")
+_PATHS = {"images", "model", "output", "probabilities", "plan"}  # parameters of `predict` that name a file
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 
 @app.command()
 def predict(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One .nii or .nii.gz file per channel, in the model's order.")],
     model: Annotated[str, typer.Option(help="A .safetensors checkpoint, or the name of a bundled one.")],
     output: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz; a JSON sidecar is written beside it.")],
@@ -45,6 +50,8 @@ def predict(
     checkpoint_path = find_checkpoint(model)
     conditions = _conditions(read_header(checkpoint_path), metadata or [], all_values=all_values)
     steps = None if threshold is None else _threshold(threshold)
+    if plan is not None and (device, precision) != ("auto", "auto"):
+        raise InputError("A replayed plan has a device and a precision of its own; leave out --device and --precision, or --plan.")
     _check_outputs(images, [path for path in (output, probabilities) if path is not None])
 
     import numpy as np  # and torch, once it is clear that there is something to do
@@ -63,7 +70,7 @@ def predict(
     if steps is not None:
         predictions = [replace(prediction, thresholds=(steps,) * len(prediction.thresholds)) for prediction in predictions]
     for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
-        _tell(notice)
+        console.tell(_NAME, notice)
 
     mask = joint_mask(predictions)
     reference = predictions[0].prepared.reference
@@ -74,13 +81,16 @@ def predict(
         model=checkpoint.name,
         model_hash=checkpoint.hash,
         sources=[image.name for image in images],
-        command=_command_line(sys.argv),
+        command=_command_line(context),
     )
-    nifti.write(output, mask, reference, names=sidecar.label_names(checkpoint.header, predictions))
-    if probabilities is not None:
-        classes = np.concatenate([prediction.probabilities() for prediction in predictions])
-        nifti.write(probabilities, classes[0] if len(classes) == 1 else np.moveaxis(classes, 0, -1), reference)
-    write_text(sidecar.sidecar_path(output), sidecar.to_json(content))
+    with ExitStack() as together:  # all of the files appear, or none
+        names = sidecar.label_names(checkpoint.header, predictions)
+        nifti.write(together.enter_context(atomic_path(output)), mask, reference, names=names)
+        if probabilities is not None:
+            classes = np.concatenate([prediction.probabilities() for prediction in predictions])
+            stored = classes[0] if len(classes) == 1 else np.moveaxis(classes, 0, -1)
+            nifti.write(together.enter_context(atomic_path(probabilities)), stored, reference)
+        together.enter_context(atomic_path(sidecar.sidecar_path(output))).write_text(sidecar.to_json(content), encoding="utf-8")
     volumes_ml = ", ".join(f"{name} {volume:.2f} ml" for name, volume in content["VolumesMl"].items())
     typer.echo(f"{output.name}: {volumes_ml}")
 
@@ -95,7 +105,7 @@ def info(
     if as_json:
         typer.echo(header.model_dump_json(indent=2))
         return
-    Console(highlight=False, soft_wrap=True).print("\n".join(_description(header)), markup=False)
+    typer.echo("\n".join(_description(header)))
 
 
 @app.command()
@@ -116,18 +126,7 @@ def demo(
 
 def main() -> None:
     """Entry point: a person's mistakes are one line on stderr and exit code 2."""
-    try:
-        app()
-    except InputError as error:
-        _tell(str(error))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _tell("Stopped; nothing was written.")
-        sys.exit(130)
-
-
-def _tell(sentence: str) -> None:
-    typer.echo(f"napari-film: {sentence}", err=True)
+    console.run(app, _NAME)
 
 
 def _conditions(header: Header, words: Sequence[str], *, all_values: bool) -> list[dict[str, Value]]:
@@ -157,22 +156,30 @@ def _example(header: Header) -> str:
 
 
 def _threshold(probability: float) -> int:
-    steps = round(256 * probability)
+    steps = round(256 * probability) if math.isfinite(probability) else 0
     if not 1 <= steps <= 255:
         raise InputError(f"The threshold is {probability:g}; give a probability between 0 and 1 (steps of 1/256).")
     return steps
 
 
 def _check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
+    taken = {_stem(path) for image in images for path in (image, image.resolve())}
     for output in outputs:
         if not output.name.endswith(_NIFTI):
             raise InputError(f"The output is {output.name}; give a name that ends in .nii or .nii.gz.")
         if not output.parent.is_dir():
             raise InputError(f"The folder of {output.name} does not exist; make it first or name another one.")
-        if output.resolve() in {image.resolve() for image in images}:
-            raise InputError(f"The output {output.name} is one of the images; give another name.")
-    if len({output.resolve() for output in outputs}) < len(outputs):
+        if output.is_dir():
+            raise InputError(f"The output {output.name} is a folder; name a file to write to.")
+        if {_stem(output), _stem(output.resolve())} & taken:
+            raise InputError(f"The output {output.name} has the name of one of the images, or of the JSON beside it; give another name.")
+    if len({_stem(output) for output in outputs}) < len(outputs):
         raise InputError(f"Mask and probabilities are both to be written to {outputs[0].name}; give two names.")
+
+
+def _stem(path: Path) -> Path:
+    """Where a file stands, less the endings of NIfTI: what its JSON sidecar shares with it."""
+    return path.parent.resolve() / path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def _predict(predictor: "Predictor", prepared: "Prepared", conditions: Sequence[Mapping[str, Value]]) -> "list[Prediction]":
@@ -185,18 +192,28 @@ def _predict(predictor: "Predictor", prepared: "Prepared", conditions: Sequence[
                 progress.update(task, completed=done, total=total)
 
             predictions.append(predictor.predict(prepared, values, progress=tell))
-    plan = predictions[-1].plan  # running out of memory changes it; what goes into one mask is computed under one plan
-    return [prediction if prediction.plan == plan else predictor.predict(prepared, prediction.metadata.values) for prediction in predictions]
+    # Running out of memory changes the plan; what goes into one mask is computed under one.
+    while any(prediction.plan != predictor.plan for prediction in predictions):
+        predictions = [
+            prediction if prediction.plan == predictor.plan else predictor.predict(prepared, prediction.metadata.values)
+            for prediction in predictions
+        ]
+    return predictions
 
 
-def _command_line(words: Sequence[str]) -> str:
+def _command_line(context: typer.Context) -> str:
     """Give the command with file names only: a folder can name a patient."""
-    return shlex.join(_without_folders(word) for word in words)
-
-
-def _without_folders(word: str) -> str:
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return option + equals + (Path(value).name if "/" in value or "\\" in value else value)
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        given = context.params[str(parameter.name)]
+        if given == parameter.default:
+            continue
+        for value in given if isinstance(given, list | tuple) else [given]:
+            if parameter.param_type_name == "option":
+                words.append(parameter.opts[0])
+            if value is not True:
+                words.append(Path(value).name if parameter.name in _PATHS else str(value))
+    return shlex.join(words)
 
 
 def _description(header: Header) -> list[str]:
