@@ -43,7 +43,9 @@ def _read_layer(file: Path) -> LayerData:
     if volume.file is not None and not volume.file.orientation_known:
         from napari.utils.notifications import show_warning
 
-        show_warning(f"{file.name} does not tell left from right: its header has neither an sform nor a qform. The letters at the edges are a guess.")
+        show_warning(
+            f"{file.name} does not tell left from right: its header has neither an sform nor a qform. The letters at the edges are a guess."
+        )
     return layer_data_from_volume(volume, kind="labels" if mask else "image", names=names)
 
 

@@ -1,9 +1,13 @@
 """Writers of NIfTI for napari: a layer goes back onto the voxels of the file it came from."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from napari_film.plugin.layers import LayerError, borrow_geometry, has_geometry, label_names, volume_from_layer
+from napari_film.errors import InputError
+from napari_film.plugin.layers import GeometryNeeded, LayerError, borrow_geometry, label_names, volume_from_layer
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
 
 
 def write_labels(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -13,8 +17,8 @@ def write_labels(path: str, data: Any, attributes: Mapping[str, Any]) -> list[st
 
     Raises
     ------
-    InputError
-        If the layer has no geometry, or the file cannot be written.
+    OSError
+        If the layer has no geometry, or the file cannot be written: one sentence.
     """
     return _write(path, data, attributes, "labels")
 
@@ -28,19 +32,30 @@ def _write(path: str, data: Any, attributes: Mapping[str, Any], kind: Literal["i
     import napari
     from napari.layers import Layer
 
-    from napari_film import nifti
-
     layer = Layer.create(data, dict(attributes), kind)
     viewer = napari.current_viewer()
     if viewer is not None:
         borrow_geometry(layer, viewer.layers)
-    if not has_geometry(layer):
+    try:
+        _write_layer(path, layer)
+    except InputError as error:
+        # napari takes a ValueError of a writer for "no writer found", and says that instead.
+        raise OSError(str(error)) from error
+    return [path]
+
+
+def _write_layer(path: str, layer: "Image | Labels") -> None:
+    from napari.layers import Labels
+
+    from napari_film import nifti
+
+    try:
+        volume = volume_from_layer(layer)
+    except GeometryNeeded as error:
         raise LayerError(
             f"{layer.name} does not say how large its voxels are, so no NIfTI can be written; set its scale and its units to mm first."
-        )
-    volume = volume_from_layer(layer)
-    if kind == "labels":
+        ) from error
+    if isinstance(layer, Labels):
         nifti.write(path, volume.data, volume, names=label_names(layer))
     else:
         nifti.write(path, volume.data, volume, dtype=volume.data.dtype)
-    return [path]
