@@ -29,7 +29,7 @@ def fit_command(
     loaded, text = load_recipe(recipe)
     folder = output or Path("runs") / loaded.model.name
     try:
-        from .fit import fit
+        from .fit import Interrupted, fit
     except ModuleNotFoundError as error:
         if error.name not in {"lightning", "monai"}:
             raise
@@ -39,7 +39,11 @@ def fit_command(
     from .report import closing_words
 
     console = Console()
-    fitted = fit(loaded, text, folder, data=data, console=console)
+    try:
+        fitted = fit(loaded, text, folder, data=data, console=console)
+    except Interrupted as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(130) from error
     console.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
 
 

@@ -26,13 +26,21 @@ def find_cases(recipe: Recipe, output: Path, *, data: Path | None, console: Cons
 
 def _phantom_folder(phantom: Phantom, output: Path, console: Console) -> Path:
     """Folder of the phantom under ``output``; generated whole, or not at all."""
-    folder = output / f"phantom-{phantom.kind}-{phantom.subjects}-seed{phantom.seed}"
+    one_organ = "-one-organ" if phantom.one_organ_per_scan else ""
+    folder = output / f"phantom-{phantom.kind}-{phantom.subjects}-seed{phantom.seed}{one_organ}"
     if folder.is_dir():
         return folder
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     if unfinished.is_dir():
         shutil.rmtree(unfinished)
     with counted(console, f"drawing phantom {phantom.kind}", phantom.subjects) as advance:
-        write_phantom(phantom.kind, unfinished, subjects=phantom.subjects, seed=phantom.seed, progress=lambda done, total: advance())
+        write_phantom(
+            phantom.kind,
+            unfinished,
+            subjects=phantom.subjects,
+            seed=phantom.seed,
+            one_organ_per_scan=phantom.one_organ_per_scan,
+            progress=lambda done, total: advance(),
+        )
     unfinished.rename(folder)
     return folder

@@ -5,6 +5,7 @@ The output folder holds ``best.safetensors``, the recipe as it was given, ``metr
 
 import json
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ BEST, RECIPE, METRICS, SCORES = "best.safetensors", "recipe.toml", "metrics.csv"
 PACKAGES = ("napari-film", "torch", "lightning", "numpy", "nibabel")
 
 
-class Interrupted(InputError):
+class Interrupted(Exception):
     """A person ended the training early."""
 
 
@@ -90,6 +91,20 @@ def fit(recipe: Recipe, text: str, output: Path, *, data: Path | None = None, co
     best = _train(recipe, header, train, validation, output, console)
     trained = time.monotonic() - start
 
+    try:
+        scores = _finish(recipe, header, split, output, console)
+    except KeyboardInterrupt as error:
+        raise Interrupted(_what_is_kept(best)) from error
+    scores |= {
+        "best_epoch": best.epoch,
+        "seconds": {"training": round(trained), "all": round(time.monotonic() - start)},
+    }
+    write_text(output / SCORES, json.dumps(scores, indent=1) + "\n")
+    return Fitted(output / BEST, split, scores)
+
+
+def _finish(recipe: Recipe, header: Header, split: Split, output: Path, console: Console) -> dict[str, Any]:
+    """Tune thresholds on the validation cases, score on the test cases, and write both into the checkpoint."""
     checkpoint = load_checkpoint(output / BEST)
     with counted(console, "tuning thresholds", len(split.validation)) as advance:
         tuning = read_cases(checkpoint, split.validation, recipe, progress=advance)
@@ -100,17 +115,12 @@ def fit(recipe: Recipe, text: str, output: Path, *, data: Path | None = None, co
     flat = {f"{part}, {name}": table for part, found in tables.items() for name, table in found.items()}
     header = header.model_copy(update={"provenance": header.provenance.model_copy(update={"scores": flat})})
     save_checkpoint(output / BEST, checkpoint.network, header)
-    scores = {
-        "best_epoch": best.epoch,
-        "validation_dice": round(best.dice, 4),
+    return {
         "thresholds": [entry.model_dump() for entry in header.thresholds],
         "tables": tables,
         "subjects": {part: sorted({case.subject for case in getattr(split, part)}) for part in ("train", "validation", "test")},
         "test": per_subject(testing, header.classes, lambda value: _thresholds(header, recipe, split.test[0], value)),
-        "seconds": {"training": round(trained), "all": round(time.monotonic() - start)},
     }
-    write_text(output / SCORES, json.dumps(scores, indent=1) + "\n")
-    return Fitted(output / BEST, split, scores)
 
 
 def _open_output(output: Path) -> None:
@@ -183,13 +193,15 @@ def _train(
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
+        handler = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(
                 module,
                 DataLoader(TrainingSlices(train, recipe), batch_size=settings.batch, sampler=sampler),
                 DataLoader(ValidationCases(validation), batch_size=None),
             )
-        except SystemExit as error:  # how Lightning ends after Ctrl+C
+        except SystemExit as error:  # how Lightning ends after Ctrl+C, which it then ignores
+            signal.signal(signal.SIGINT, handler)
             raise Interrupted(_what_is_kept(best)) from error
     module.network.cpu()
     return best

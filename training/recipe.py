@@ -59,6 +59,7 @@ class Phantom(_Part):
     kind: str
     subjects: int = Field(ge=3)
     seed: int = Field(default=0, ge=0)
+    one_organ_per_scan: bool = False
 
 
 class Data(_Part):

@@ -1,0 +1,102 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from napari_film.conditioning import UNKNOWN
+from napari_film.training.recipe import RecipeError, bundled_recipes, load_recipe, parse_recipe
+
+from .conftest import CONTEXT_RECIPE, TARGET_RECIPE
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_bundled_recipes_are_valid(name: str) -> None:
+    recipe, text = load_recipe(name)
+    assert recipe.model.name == name
+    assert recipe.architecture().condition == recipe.metadata_schema().width
+    assert parse_recipe(text, name="copy") == recipe
+
+
+def test_film_everywhere_decoder_and_none() -> None:
+    def places(film: str) -> tuple[bool, ...]:
+        text = CONTEXT_RECIPE.replace("depth = 1", f"depth = 1\nfilm = {film}")
+        return parse_recipe(text, name="r").architecture().film
+
+    assert places('"everywhere"') == (True, True, True, True)
+    assert places('"decoder"') == (False, False, True, True)
+    assert places('"none"') == (False, False, False, False)
+    assert places("[true, false, false, true]") == (True, False, False, True)
+
+
+def test_a_target_field_is_the_class_and_names_labels() -> None:
+    recipe = parse_recipe(TARGET_RECIPE, name="r")
+    assert recipe.class_names() == ("organ",)
+    assert recipe.class_labels("large") == ((1, 2),)
+    assert recipe.class_labels("small") == ((2,),)
+
+
+def test_context_has_classes_and_unknown() -> None:
+    recipe = parse_recipe(CONTEXT_RECIPE, name="r")
+    assert recipe.class_names() == ("core",)
+    assert recipe.metadata_schema().fields[0].resolve(UNKNOWN) == (UNKNOWN, None)
+
+
+def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(CONTEXT_RECIPE, encoding="utf-8")
+    assert load_recipe(str(path))[0].data.bids == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("epochs = 2", "epoch = 2"), r"^r\.toml: training\.epoch is not a key of a recipe; allowed here: epochs, samples"),
+        (("epochs = 2", "epochs = 'two'"), r"^r\.toml: training\.epochs is 'two'; input should be a valid integer"),
+        (("epochs = 2", "epochs = 0"), r"training\.epochs is 0; input should be greater than or equal to 1"),
+        (('"sagittal"', '"oblique"'), r"preprocessing\.slice_axis is 'oblique'; input should be 'axial', 'coronal' or 'sagittal'"),
+        (("depth = 1", 'depth = 1\nfilm = "head"'), r"model\.film"),
+        (("depth = 1", "depth = 1\nfilm = [true]"), r"model: film has 1 flags; a network of depth 1 has 4 places"),
+        (('name = "tiny"\n', ""), r"model\.name is missing"),
+        (('name = "tiny"', 'name = "../tiny"'), r"model\.name is '\.\./tiny'"),
+        (('suffix = "T2w"', 'sufix = "T2w"'), r"channels\.2\.suffix is missing|channels\.2\.sufix is not a key"),
+        (("unknown = true", "unknown = true\nlabels = { astrocytoma = [1] }"), r"fields\.1: labels belong to a target field"),
+        (("unknown = true", 'kind = "ordinal"'), r"fields\.1: kind should be 'categorical' or 'continuous'"),
+        (("unknown = true", 'unknown = true\nunit = "mm"'), r"fields\.1\.unit is not a key of a recipe; allowed here: name, kind, role"),
+        (('[[classes]]\nname = "core"\nlabels = [1]', ""), r"\[\[classes\]\] is missing"),
+        (("patch = [16, 16]", "patch = [15, 16]"), r"patch \(15, 16\) does not have sides that are multiples of 2"),
+        (("epochs = 2", "epochs = 2\nsplit = [0.9, 0.2, 0.2]"), r"training\.split: .* are not three parts of 1"),
+        (('bids = "data"', ""), r"data: give one of bids and phantom"),
+        (("[model]", "[model"), r"^r\.toml is not valid TOML"),
+        (("[model]", 'colour = "red"\n[model]'), r"colour is not a key of a recipe; allowed here: model, data, channels"),
+    ],
+)
+def test_a_wrong_recipe_is_told_in_one_sentence(change: tuple[str, str], message: str) -> None:
+    assert change[0] in CONTEXT_RECIPE
+    with pytest.raises(RecipeError, match=message) as told:
+        parse_recipe(CONTEXT_RECIPE.replace(*change), name="r.toml")
+    assert "\n" not in str(told.value)
+
+
+def test_a_target_cannot_be_unknown_or_lack_film() -> None:
+    with pytest.raises(RecipeError, match="cannot be unknown"):
+        parse_recipe(TARGET_RECIPE.replace('role = "target"', 'role = "target"\nunknown = true'), name="r")
+    with pytest.raises(RecipeError, match="could not be told organ"):
+        parse_recipe(TARGET_RECIPE.replace("depth = 1", 'depth = 1\nfilm = "none"'), name="r")
+    with pytest.raises(RecipeError, match="labels needs one entry for each of: large, small"):
+        parse_recipe(TARGET_RECIPE.replace("small = [2]", "tiny = [2]"), name="r")
+
+
+def test_a_missing_recipe_lists_the_bundled_ones() -> None:
+    with pytest.raises(RecipeError, match=r"spine is no file and no recipe of this package; give a path, or one of: abdomen, spinal_tumor"):
+        load_recipe("spine")
+
+
+def test_a_binary_file_is_no_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="cannot be read as text"):
+        load_recipe(str(path))
+
+
+def test_recipe_writer_reaches_the_loader(write_recipe: Callable[..., Path]) -> None:
+    assert load_recipe(str(write_recipe(("epochs = 2", "epochs = 7"))))[0].training.epochs == 7
