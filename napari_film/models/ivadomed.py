@@ -15,7 +15,7 @@ from napari_film.errors import InputError
 
 
 def convert_state(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """Rename ``state`` for a ``FiLMedUNet`` of ``architecture``, whose hidden biases are per place.
+    """Rename ``state`` for a ``FiLMedUNet`` of ``architecture``, whose hidden biases are per place; without FiLM it is a plain U-Net's.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def convert_state(state: Mapping[str, Tensor], architecture: Architecture) -> di
                     for kind in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
                 }
         filmed = [place for place, has_film in zip(generators, architecture.film, strict=True) if has_film]
-        for layer in (1, 2, 3):
+        for layer in (1, 2, 3) if filmed else ():
             weights = [state[f"{place}.generator.linear{layer}.weight"] for place in filmed]
             biases = [state[f"{place}.generator.linear{layer}.bias"] for place in filmed]
             if layer == 3:
