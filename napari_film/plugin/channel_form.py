@@ -1,0 +1,124 @@
+"""The editor of a model's images: one layer combo per channel."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+
+from napari_film.header import Channel
+from napari_film.plugin.layers import METADATA_KEY
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Image
+
+
+class ChannelForm(QWidget):
+    """Offers the viewer's Image layers, one combo a channel; ``valueChanged`` is emitted with the list of layers.
+
+    Layers are guessed from BIDS suffixes and names, where a person has not chosen; a guess never takes a layer twice.
+    """
+
+    valueChanged = Signal(list)
+
+    def __init__(self, viewer: "napari.viewer.Viewer", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._channels: tuple[Channel, ...] = ()
+        self._combos: list[Any] = []
+        self._last: list[Image | None] = []
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        viewer.layers.events.inserted.connect(self._layers_changed)
+        viewer.layers.events.removed.connect(self._layers_changed)
+        viewer.layers.events.reordered.connect(self._layers_changed)
+        viewer.layers.events.renamed.connect(self._layers_changed)
+        self.setChannels(())
+
+    def close_form(self) -> None:
+        """Stop following the viewer."""
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
+            emitter.disconnect(self._layers_changed)
+
+    def setChannels(self, channels: Sequence[Channel]) -> None:
+        """Show a combo for each channel, the layers guessed anew."""
+        while self._layout.rowCount():
+            self._layout.removeRow(0)
+        self._channels = tuple(channels)
+        self._combos = []
+        for channel in self._channels:
+            combo: Any = create_widget(
+                annotation="napari.layers.Image", options={"choices": lambda _: self._images(), "nullable": True}, label=channel.name
+            )
+            combo.changed.connect(self._tell)
+            native: QWidget = combo.native
+            native.setToolTip(channel.description or f"The image that the model takes as {channel.name}.")
+            if isinstance(native, QComboBox):
+                native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                native.setMinimumContentsLength(8)
+            self._combos.append(combo)
+            self._layout.addRow(channel.name, native)
+        if not self._combos:
+            line = QLabel("Choose a model to see which images it takes.")
+            line.setWordWrap(True)
+            line.setEnabled(False)
+            self._layout.addRow(line)
+        self._guess()
+        self._tell()
+
+    def value(self) -> "list[Image | None]":
+        """The chosen layer of each channel; None where there is none."""
+        return [combo.value for combo in self._combos]
+
+    def setValue(self, layers: "Sequence[Image | None]") -> None:
+        """Choose a layer for each channel."""
+        for combo, layer in zip(self._combos, layers, strict=True):
+            combo.value = layer
+        self._tell()
+
+    def _images(self) -> "list[Image]":
+        from napari.layers import Image
+
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _layers_changed(self, event: Any = None) -> None:
+        for combo in self._combos:
+            with combo.changed.blocked():
+                combo.reset_choices()
+        self._guess()
+        self._tell()
+
+    def _guess(self) -> None:
+        """Fill combos that are empty: the best match first, and the only image for the only channel."""
+        free = [image for image in self._images() if image not in self.value()]
+        for channel, combo in zip(self._channels, self._combos, strict=True):
+            if combo.value is not None:
+                continue
+            ranked = sorted(free, key=lambda image: _likeness(image, channel), reverse=True)
+            if ranked and (_likeness(ranked[0], channel) > 0 or len(self._channels) == 1):
+                with combo.changed.blocked():
+                    combo.value = ranked[0]
+                free.remove(ranked[0])
+
+    def _tell(self, _: Any = None) -> None:
+        value = self.value()
+        if len(value) != len(self._last) or any(new is not old for new, old in zip(value, self._last, strict=True)):
+            self._last = value
+            self.valueChanged.emit(list(value))
+
+
+def _likeness(image: "Image", channel: Channel) -> int:
+    """How well the names of a layer and of its file fit a channel: by its whole suffix, the end of it, or its name."""
+    ours = image.metadata.get(METADATA_KEY, {})
+    file_name = str(ours.get("file_name", "")) if isinstance(ours, dict) else ""
+    names = [name.removesuffix(".gz").removesuffix(".nii").casefold() for name in (str(image.name), file_name)]
+    suffix = channel.suffix.casefold()
+    if suffix and any(name.endswith(suffix) for name in names):
+        return 3
+    if suffix and any(suffix.split("_")[-1] in name for name in names):
+        return 2
+    return int(any(channel.name.casefold() in name for name in names))

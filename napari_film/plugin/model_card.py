@@ -1,0 +1,90 @@
+"""A short card of what a model expects and how well it did."""
+
+from collections.abc import Mapping
+from html import escape
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_film.conditioning import AnyField, CategoricalField
+from napari_film.header import Header
+from napari_film.plugin.metadata_form import spoken
+
+_EMPTY = "Choose a bundled model, or open a checkpoint that napari-film-train wrote."
+_AXES = ("R", "A", "S")
+
+
+class ModelCard(QWidget):
+    """Shows a header; ``None`` shows what to do."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value: Header | None = None
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.RichText)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._text)
+        self.setValue(None)
+
+    def value(self) -> Header | None:
+        """The header that is shown."""
+        return self._value
+
+    def text(self) -> str:
+        """What is shown, as rich text."""
+        return self._text.text()
+
+    def setValue(self, header: Header | None) -> None:
+        """Show ``header``."""
+        self._value = header
+        self._text.setEnabled(header is not None)
+        self._text.setText(_EMPTY if header is None else _card(header))
+
+
+def _card(header: Header) -> str:
+    """Rich text of a header. Its texts come from a file, so they are escaped."""
+    rows = [
+        ("images", ", ".join(_channel(channel.name, channel.suffix) for channel in header.channels)),
+        ("slices", f"{header.preprocessing.slice_axis}, {_spacing(header.preprocessing.spacing)}"),
+        *((spoken(field.name), _vocabulary(field)) for field in header.metadata_schema),
+        ("finds", ", ".join(map(spoken, header.classes))),
+        ("Dice", _dice(header.provenance.scores)),
+        ("licence", header.licence),
+    ]
+    table = "".join(
+        f"<tr><td style='padding-right: 8px; color: #a0a4ac'>{escape(name).replace(' ', '&nbsp;')}</td><td>{escape(text)}</td></tr>"
+        for name, text in rows
+        if text
+    )
+    description = f"<p style='margin: 2px 0 4px 0'>{escape(header.description)}</p>" if header.description else ""
+    return f"<b>{escape(header.name)}</b>{description}<table cellspacing='0' cellpadding='1'>{table}</table>"
+
+
+def _channel(name: str, suffix: str) -> str:
+    return f"{name} ({suffix})" if suffix and suffix != name else name
+
+
+def _spacing(spacing: tuple[float | None, float | None, float | None]) -> str:
+    """Describe the spacing along R, A, S."""
+    if all(size is None for size in spacing):
+        return "voxels as they are"
+    if len(set(spacing)) == 1:
+        return f"{spacing[0]:g} mm voxels"
+    return " × ".join("own" if size is None else f"{size:g}" for size in spacing) + f" mm ({', '.join(_AXES)})"
+
+
+def _vocabulary(field: AnyField) -> str:
+    return ", ".join(map(spoken, field.choices)) if isinstance(field, CategoricalField) else field.expected
+
+
+def _dice(scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+    """Dice per condition value when the network is given the true one: the diagonal of the test table, else of another."""
+    for name in sorted(scores, key=lambda name: ("test" not in name, "validation" not in name)):
+        diagonal = {value: row.get(value) for value, row in scores[name].items()}
+        found = [f"{spoken(value)} {dice:.2f}" for value, dice in diagonal.items() if dice is not None]
+        if found:
+            return f"{', '.join(found)} ({name.split(',')[0]})"
+    return ""
