@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_film.errors import InputError
@@ -22,9 +22,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder does not exist, does not allow it, or has no room.
     """
     target = Path(path)
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):  # False, where Path.is_dir raises for names that no file can have
         raise InputError(f"The folder of {target.name} does not exist; make it first or name another one.")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise InputError(f"{target.name} is a folder; name a file to write to.")
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
@@ -35,7 +35,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{target.name} cannot be written ({error.strerror or error}); make room or name another file.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

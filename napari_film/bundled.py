@@ -1,5 +1,6 @@
 """The demo checkpoints that come with the package, and how a person names a checkpoint."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def find_checkpoint(name: str) -> Path:
         If there is neither.
     """
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False, where Path.is_file raises for names that no file can have
         return path
     bundled = bundled_checkpoints()
     if name in bundled:

@@ -1,6 +1,7 @@
 """`napari-film`: segment without a viewer, describe a checkpoint, or see the demo."""
 
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -167,9 +168,9 @@ def _check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
     for output in outputs:
         if not output.name.endswith(_NIFTI):
             raise InputError(f"The output is {output.name}; give a name that ends in .nii or .nii.gz.")
-        if not output.parent.is_dir():
+        if not os.path.isdir(output.parent):
             raise InputError(f"The folder of {output.name} does not exist; make it first or name another one.")
-        if output.is_dir():
+        if os.path.isdir(output):
             raise InputError(f"The output {output.name} is a folder; name a file to write to.")
         if {_stem(output), _stem(output.resolve())} & taken:
             raise InputError(f"The output {output.name} has the name of one of the images, or of the JSON beside it; give another name.")
