@@ -116,7 +116,7 @@ def _finish(recipe: Recipe, header: Header, split: Split, output: Path, console:
     header = header.model_copy(update={"provenance": header.provenance.model_copy(update={"scores": flat})})
     save_checkpoint(output / BEST, checkpoint.network, header)
     return {
-        "thresholds": [entry.model_dump() for entry in header.thresholds],
+        "thresholds": [entry.model_dump(mode="json") for entry in header.thresholds],
         "tables": tables,
         "subjects": {part: sorted({case.subject for case in getattr(split, part)}) for part in ("train", "validation", "test")},
         "test": per_subject(testing, header.classes, lambda value: _thresholds(header, recipe, split.test[0], value)),

@@ -1,10 +1,11 @@
 """A data set of a few small volumes, so that a training run takes seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_film import nifti
 from napari_film.training.recipe import Recipe, parse_recipe
@@ -105,6 +106,15 @@ def write_bids(folder: Path, *, subjects: int = 9) -> Path:
         rows.append(f"{name}\t{TYPES[number % 3]}\t{20 + number}")
     (folder / "participants.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from threads that wait for each other, and lose much on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
