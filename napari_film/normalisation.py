@@ -89,7 +89,7 @@ def statistics(data: NDArray[Any]) -> tuple[float, float]:
     for slab in slabs(data):
         values = slab.ravel(order="K").astype(np.float64) - shift
         total += float(values.sum())
-        squares += float(values @ values)
+        squares += float(np.einsum("i,i->", values, values))  # not BLAS, whose threads wait for each other on a busy machine
     mean = total / data.size
     return mean + shift, math.sqrt(max(squares / data.size - mean**2, 0.0))
 

@@ -242,3 +242,14 @@ def test_one_grid_in_two_storage_orders_is_taken_voxel_by_voxel(
     assert prepared.coverage == (1.0, 1.0)
     first, second = network_stack(prepared)
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(("shift", "taken"), [(5e-5, True), (0.01, False), (0.4, False)])
+def test_a_channel_a_little_off_is_interpolated(shift: float, taken: bool, make_affine: Callable, make_world: Callable) -> None:
+    affines = [make_affine((1, 0, 2), spacing=(1.0, 1.2, 3.0), angles=(4, 8, -6), origin=(x, 0, 0)) for x in (0.0, shift)]
+    volumes = [Volume((0.5 + 0.005 * (make_world(affine, (9, 8, 7)) @ GRADIENT)).astype(np.float32), affine) for affine in affines]
+    prepared = prepare(volumes, preprocessing("axial", channels=2))
+    first, second = network_stack(prepared)
+    raw = prepared.from_source(volumes[1].data)
+    assert np.array_equal(second[:, : raw.shape[1], : raw.shape[2]], raw) == taken
+    np.testing.assert_allclose(first[1:-1, 1:7, 1:7], second[1:-1, 1:7, 1:7], atol=1e-5)

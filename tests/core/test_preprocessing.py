@@ -100,7 +100,7 @@ def test_a_fourth_axis_of_channels_gives_channels(make_volume: Callable) -> None
 
 def test_a_2d_image_is_one_slice(make_volume: Callable) -> None:
     volume = make_volume((9, 11, 1), np.diag([1.0, 1, 1, 1]))
-    prepared = prepare([volume], axial(spacing=(0.5, 0.5, 5)))
+    prepared = prepare([volume], axial(spacing=(0.5, 0.5, 0.3)))
     assert prepared.network_shape == (1, 22, 18)
     assert restore(prepared, stack(prepared).swapaxes(0, 1)).shape == (1, 9, 11, 1)
 
@@ -181,9 +181,9 @@ def test_a_mask_is_resampled_as_the_image_is(make_affine: Callable, make_world: 
 
 
 def test_a_tie_is_background() -> None:
-    mask = np.repeat([0, 1, 1, 0], 1).astype(np.uint8).reshape(4, 1, 1)
-    prepared = prepare([Volume(mask, np.eye(4))], axial(spacing=(2.0, None, None)))
-    assert not prepared.labels(Volume(mask, np.eye(4))).any()
+    for pair in ([0, 1], [3, 0]):
+        mask = np.array(pair, np.uint8).reshape(2, 1, 1)
+        assert prepare([Volume(mask, np.eye(4))], axial(spacing=(2.0, None, None))).labels(Volume(mask, np.eye(4))).ravel().tolist() == [0]
     wide = np.array([0, 0, 1, 1, 1, 1, 0, 0], np.uint8).reshape(8, 1, 1)
     prepared = prepare([Volume(wide, np.eye(4))], axial(spacing=(2.0, None, None)))
     assert prepared.labels(Volume(wide, np.eye(4))).ravel().tolist() == [0, 1, 1, 0]
@@ -200,6 +200,8 @@ def test_a_mask_of_other_than_labels_is_refused(value: float) -> None:
 
 def test_a_mask_on_another_grid_is_refused(make_affine: Callable) -> None:
     prepared = prepare([Volume(np.zeros((3, 4, 5)), np.eye(4), "t1.nii")], axial())
+    with pytest.raises(GeometryError, match=r"seg\.nii is 3 x 4 x 5 x 2 voxels"):
+        prepared.labels(Volume(np.zeros((3, 4, 5, 2)), np.eye(4), "seg.nii"))
     for shape, affine in (((3, 4, 6), np.eye(4)), ((3, 4, 5), make_affine(origin=(1, 0, 0))), ((3, 4, 5), np.diag([1.0, 1, 1.1, 1]))):
         with pytest.raises(
             GeometryError, match=r"seg\.nii is 3 x 4 x \d voxels of .* mm, while t1\.nii is 3 x 4 x 5 voxels of 1 x 1 x 1 mm"
