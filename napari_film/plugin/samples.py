@@ -5,29 +5,47 @@ from pathlib import Path
 
 from napari_film.errors import InputError
 from napari_film.plugin.layers import LayerData, layer_data_from_volume
+from napari_film.volume import Volume
+
+# The subject that is shown, and what its channels are called, by their BIDS suffix; the reference channel first.
+_SUBJECTS = {"spinal_tumor": "sub-003", "abdomen": "sub-001"}
+_CHANNELS = {
+    "spinal_tumor": {"ce-gadolinium_T1w": "Spine, Gd-e T1w", "T2w": "Spine, T2w"},
+    "abdomen": {"ct": "Abdomen, CT"},
+}
 
 
 def spinal_tumor() -> list[LayerData]:
     """Two contrasts of a spinal cord phantom with a tumour."""
-    return _layers("spinal_tumor", {"_T1w": "Spine, Gd-e T1w", "_T2w": "Spine, T2w"})
+    return _layers("spinal_tumor")
 
 
 def abdomen() -> list[LayerData]:
     """Contrast-enhanced CT phantom of an abdomen with organs."""
-    return _layers("abdomen", {"_ct": "Abdomen, CT"})
+    return _layers("abdomen")
 
 
-def _layers(model: str, channels: dict[str, str]) -> list[LayerData]:
-    """Read the first subject of a bundled BIDS tree: a layer per suffix, in this order."""
+def truth(model: str) -> Volume:
+    """Give the labels of the sample that goes with a demo model, on the voxels of its first channel."""
+    first = next(iter(_CHANNELS[model]))
+    return _read(model, f"derivatives/labels/{_SUBJECTS[model]}/*/*_{first}_dseg.nii.gz")
+
+
+def _layers(model: str) -> list[LayerData]:
+    """Give a layer for each channel of a bundled subject."""
+    layers = []
+    for suffix, name in _CHANNELS[model].items():
+        volume = _read(model, f"{_SUBJECTS[model]}/*/*_{suffix}.nii.gz")
+        layers.append(layer_data_from_volume(volume, name=name, model=model))
+    return layers
+
+
+def _read(model: str, pattern: str) -> Volume:
+    """Read the one file of a bundled BIDS tree that fits ``pattern``."""
     from napari_film import nifti
 
     tree = Path(str(resources.files("napari_film.sample_data"))) / "volumes" / model
-    files = sorted(file for file in tree.glob("sub-*/**/*.nii*") if "derivatives" not in file.relative_to(tree).parts)
-    layers = []
-    for suffix, name in channels.items():
-        found = [file for file in files if file.name.split(".")[0].lower().endswith(suffix.lower())]
-        if not found:
-            raise InputError(f"The bundled {model} volumes are missing from this installation; install napari-film again.")
-        volume = nifti.read(found[0])
-        layers.append(layer_data_from_volume(volume, name=name, model=model))
-    return layers
+    found = sorted(tree.glob(pattern))
+    if not found:
+        raise InputError(f"The bundled {model} volumes are missing from this installation; install napari-film again.")
+    return nifti.read(found[0])

@@ -229,7 +229,7 @@ class SegmentationSession:
             self._working = False
             self._opened = None
             self._store.clear()
-            self._set_state(State.CLOSED)
+            self._state = State.CLOSED  # told to nobody: the widgets that listened may be gone
         return self._engine.close(timeout)
 
     def predictions(self) -> list[Prediction]:

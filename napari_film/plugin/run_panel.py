@@ -1,0 +1,75 @@
+"""Start and stop, how far it is, and what it runs on."""
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_film.inference.plan import Plan
+from napari_film.plugin.session import State
+
+_BUSY = (State.RUNNING, State.AHEAD)
+
+
+class RunPanel(QWidget):
+    """A *Segment* button that becomes *Cancel*, a progress bar, the device, and a banner for what a person should know.
+
+    Shows what it is told and knows no session: `setState`, `setProgress`, `setPlan`, `setBanner`.
+    """
+
+    segment_clicked = Signal()
+    cancel_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = State.EMPTY
+        self._button = QPushButton("Segment")
+        self._button.setObjectName("film_segment")
+        self._button.clicked.connect(self._clicked)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(True)
+        self._device = QLabel("Device: auto")
+        self._status = QLabel()
+        self._banner = QLabel()
+        self._banner.setWordWrap(True)
+        self._banner.setObjectName("film_banner")
+        self._banner.setStyleSheet("QLabel { background: #6b4a00; color: #fff3d6; padding: 4px; border-radius: 2px; }")
+        self._banner.hide()
+        facts = QHBoxLayout()
+        facts.addWidget(self._device)
+        facts.addStretch()
+        facts.addWidget(self._status)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._button)
+        layout.addWidget(self._bar)
+        layout.addLayout(facts)
+        layout.addWidget(self._banner)
+        self.setState(State.EMPTY)
+        self.setProgress(0, 0)
+
+    def setState(self, state: State) -> None:
+        """Show where the session stands."""
+        self._state = state
+        self._button.setText("Cancel" if state in _BUSY else "Segment")
+        self._button.setEnabled(state not in (State.EMPTY, State.CLOSED))
+        self._button.setToolTip("Choose a model first." if state is State.EMPTY else "")
+        self._status.setText({State.RUNNING: "computing", State.AHEAD: "computing other values", State.FAILED: "failed"}.get(state, ""))
+
+    def setProgress(self, done: int, total: int) -> None:
+        """Show how many slices of the shown mask were computed."""
+        self._bar.setRange(0, max(total, 1))
+        self._bar.setValue(done)
+        self._bar.setFormat(f"{done} of {total} slices" if total else "no mask yet")
+
+    def setPlan(self, plan: Plan | None, *, wanted: str) -> None:
+        """Show what the network runs on; before it is loaded, what was asked for."""
+        self._device.setText(f"Device: {wanted}" if plan is None else f"Device: {plan.device}, {plan.precision}")
+
+    def setBanner(self, sentences: Sequence[str]) -> None:
+        """Show what stays true until the next run; nothing hides the banner."""
+        self._banner.setText("\n".join(sentences))
+        self._banner.setVisible(bool(sentences))
+
+    def _clicked(self) -> None:
+        (self.cancel_clicked if self._state in _BUSY else self.segment_clicked).emit()
