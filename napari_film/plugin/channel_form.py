@@ -86,9 +86,12 @@ class ChannelForm(QWidget):
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def _layers_changed(self, event: Any = None) -> None:
+        images = self._images()
         for combo in self._combos:
+            chosen = combo.value
             with combo.changed.blocked():
-                combo.reset_choices()
+                combo.reset_choices()  # by name: a renamed layer is lost
+                combo.value = chosen if chosen in images else None
         self._guess()
         self._tell()
 

@@ -1,5 +1,6 @@
 """The view of a model's slices: turned to its axis, letters at the edges, radiological or neurological."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class SliceView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._switch)
         layout.addWidget(self._line)
-        self._emitters = (
+        self._emitters: tuple[tuple[Any, Callable[..., None]], ...] = (
             (viewer.layers.events.inserted, self._turn_camera),
             (viewer.layers.events.removed, self._turn_camera),
             (viewer.dims.events.order, self._turn_camera),
