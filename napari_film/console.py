@@ -27,6 +27,9 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> 
         if error.format_message():  # nothing where no command was given: then typer has shown the help
             tell(name, f"{error.format_message().rstrip('.')}; see {error.ctx.command_path if error.ctx else name} --help.")
         code = 2
+    except MemoryError:
+        tell(name, "There is not enough memory for this; close other programs, or give smaller images.")
+        code = 2
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     sys.exit(code)

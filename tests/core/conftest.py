@@ -1,5 +1,7 @@
 """Factories of tiny models: seeded random networks whose masks are neither empty nor full, and differ between conditions."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,14 +36,16 @@ def random_network(architecture: Architecture, *, seed: int = 0) -> FiLMedUNet:
         with torch.no_grad():
             for name, tensor in network.state_dict().items():
                 if name.startswith("generator"):
-                    tensor.normal_(0, 2)
+                    tensor.normal_()
                 elif name.endswith("running_mean"):
                     tensor.normal_(0.3, 0.2)
                 elif name.endswith("running_var"):
                     tensor.uniform_(0.2, 0.6)
-                elif name.startswith("head"):
-                    tensor.normal_(0, 1)
-                    tensor -= tensor.mean()
+                elif name == "head.weight":  # sees changes alone, so that no constant of a feature map decides everywhere
+                    tensor.normal_(0, 10)
+                    tensor -= tensor.mean(dim=(2, 3), keepdim=True)
+                elif name == "head.bias":
+                    tensor.fill_(-3)
     return network.eval()
 
 
@@ -80,6 +84,16 @@ def header_of(
 def one_thread() -> None:
     """Keep torch to one thread: for networks this small more only wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Give a runner of Python code in an interpreter of its own: ``run_python(code, *arguments)``."""
+
+    def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.fixture(scope="session")
