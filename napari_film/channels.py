@@ -52,6 +52,11 @@ class Channel:
         if self._aligned is None and not (data.flags.c_contiguous or data.flags.f_contiguous):
             self.data = np.asfortranarray(data)  # once here, or interpolation would copy it for every slice
 
+    @property
+    def aligned(self) -> bool:
+        """Whether the channel has the reference's voxels, in whatever storage order."""
+        return self._aligned is not None
+
     @cached_property
     def statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the channel's own voxels."""

@@ -81,6 +81,8 @@ class Prepared:
         The first volume, whose grid results come back on.
     preprocessing
         What was asked for.
+    channels
+        The channels on the reference's grid, not normalised.
     shape
         (N, H, W) of the source in sliced layout.
     network_shape
@@ -96,7 +98,7 @@ class Prepared:
     def __init__(self, reference: Volume, channels: Sequence[Channel], preprocessing: Preprocessing) -> None:
         self.reference = reference
         self.preprocessing = preprocessing
-        self._channels = tuple(channels)
+        self.channels = tuple(channels)
         self._order = slicing(reference.grid, preprocessing.slice_axis)
         self.coverage: tuple[float, ...] = tuple(channel.coverage for channel in channels)
         sliced = self._order.grid(reference.grid)
@@ -124,8 +126,8 @@ class Prepared:
     def image(self, k: int) -> NDArray[np.float32]:
         """Give network slice ``k``: (C, h + pad, w + pad), normalised."""
         height, width = self.network_shape[1:]
-        image = np.empty((len(self._channels), *self.padded_shape), dtype=np.float32)
-        for channel, out in zip(self._channels, image, strict=True):
+        image = np.empty((len(self.channels), *self.padded_shape), dtype=np.float32)
+        for channel, out in zip(self.channels, image, strict=True):
             plane = _combine(self._forward[0], k, channel.slice)
             plane = channel.normalised(resample_plane(plane, self._forward[1], self._forward[2]))
             out[:] = np.pad(plane, ((0, out.shape[0] - height), (0, out.shape[1] - width)), mode="edge")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_film.atomic import write_text
@@ -27,6 +27,7 @@ from napari_film.plugin.mask_layer import MaskLayer
 from napari_film.plugin.metadata_form import MetadataForm
 from napari_film.plugin.model_card import ModelCard
 from napari_film.plugin.preferences import preferences
+from napari_film.plugin.resliced_layer import ReslicedLayer
 from napari_film.plugin.run_panel import RunPanel
 from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.slice_view import SliceView
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 
+_IDLE = 15  # ms between slices that are resampled for display while nothing else is to do
 _WIDTH = 340  # px: a field's name and its value side by side
 
 
@@ -60,6 +62,10 @@ class SegmentWidget(QWidget):
         self._bell.rung.connect(self._drain)  # rung on the engine's thread, so Qt queues it
         self._mask: MaskLayer | None = None
         self._channels: list[Image] = []  # the layers that were opened, the reference first
+        self._resliced: list[ReslicedLayer] = []  # stand for channels that are on another grid than the reference
+        self._idle = QTimer(self)
+        self._idle.setInterval(_IDLE)
+        self._idle.timeout.connect(self._reslice_next)
         self._arrived: list[int] = []  # slices of the shown mask that one drain brought
 
         self.picker = CheckpointPicker()
@@ -105,6 +111,7 @@ class SegmentWidget(QWidget):
             volumes = self._volumes(layers)
             if volumes is None:
                 return
+            self.session.forget()
             self._channels = [layer for layer in layers if layer is not None]
             self._slice_moved()
             self.session.segment(volumes, device=preferences().device)
@@ -197,6 +204,8 @@ class SegmentWidget(QWidget):
             index = self.slice_view.visible_slice(self._channels[0], self.session.header.preprocessing.slice_axis)
             if index is not None:
                 self.session.set_visible(index)
+                for resliced in self._resliced:
+                    resliced.fill(index)
 
     def _volumes(self, layers: Sequence["Image | None"]) -> list[Volume] | None:
         """Give the chosen images; None where the person did not want to say how large the voxels are."""
@@ -280,6 +289,7 @@ class SegmentWidget(QWidget):
         axis = header.preprocessing.slice_axis
         if self._mask is None:
             reference = self._channels[0]
+            self._reslice(reference)
             self._mask = MaskLayer(reference, geometry_of(reference), axis, mask)
             order = tuple(self._viewer.dims.order)
             self.slice_view.turn_to(reference, axis)
@@ -321,10 +331,37 @@ class SegmentWidget(QWidget):
             sources=self.session.sources,
         )
 
+    def _reslice(self, reference: "Image") -> None:
+        """Show the other channels on the reference's grid, as the network sees them."""
+        prepared = self.session.prepared
+        if prepared is None or len(prepared.channels) != len(self._channels):
+            return  # the channels of one 4D image are on one grid
+        for layer, channel in zip(self._channels, prepared.channels, strict=True):
+            if not channel.aligned:
+                resliced = ReslicedLayer(layer, reference, geometry_of(reference), prepared, channel)
+                self._resliced.append(resliced)
+                self._viewer.add_layer(resliced.layer)
+        self._slice_moved()
+        if self._resliced:
+            self._idle.start()
+
+    def _reslice_next(self) -> None:
+        unfinished = [resliced for resliced in self._resliced if not resliced.complete]
+        if unfinished:
+            unfinished[0].fill(None)
+        else:
+            self._idle.stop()
+
     def _release_mask(self, predictions: Sequence[Prediction]) -> None:
         """Let a whole mask stay as an ordinary layer, and take a part of one away."""
         mask, self._mask = self._mask, None
+        resliced, self._resliced = self._resliced, []
         self._channels = []
+        self._idle.stop()
+        for stand_in in resliced:
+            stand_in.give_back()
+            if stand_in.layer in self._viewer.layers:
+                self._viewer.layers.remove(stand_in.layer)
         if mask is not None and not all(prediction.kept.complete for prediction in predictions) and mask.layer in self._viewer.layers:
             self._viewer.layers.remove(mask.layer)
 
