@@ -65,7 +65,6 @@ class ChannelForm(QWidget):
         if not self._combos:
             line = QLabel("Choose a model to see which images it takes.")
             line.setWordWrap(True)
-            line.setEnabled(False)
             self._layout.addRow(line)
         self._guess()
         self._tell()

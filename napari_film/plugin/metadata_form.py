@@ -54,7 +54,6 @@ class MetadataForm(QWidget):
         if not self._editors:
             line = QLabel(_NO_MODEL if schema is None else _NO_FIELDS)
             line.setWordWrap(True)
-            line.setEnabled(False)
             self._layout.addRow(line)
         self._last = self.value()
 

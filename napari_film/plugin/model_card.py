@@ -11,7 +11,6 @@ from napari_film.header import Header
 from napari_film.plugin.metadata_form import spoken
 
 _EMPTY = "Choose a bundled model, or open a checkpoint that napari-film-train wrote."
-_AXES = ("R", "A", "S")
 
 
 class ModelCard(QWidget):
@@ -40,7 +39,6 @@ class ModelCard(QWidget):
     def setValue(self, header: Header | None) -> None:
         """Show ``header``."""
         self._value = header
-        self._text.setEnabled(header is not None)
         self._text.setText(_EMPTY if header is None else _card(header))
 
 
@@ -55,7 +53,7 @@ def _card(header: Header) -> str:
         ("licence", header.licence),
     ]
     table = "".join(
-        f"<tr><td style='padding-right: 8px; color: #a0a4ac'>{escape(name).replace(' ', '&nbsp;')}</td><td>{escape(text)}</td></tr>"
+        f"<tr><td style='padding-right: 8px; color: #909090'>{escape(name).replace(' ', '&nbsp;')}</td><td>{escape(text)}</td></tr>"
         for name, text in rows
         if text
     )
@@ -64,16 +62,18 @@ def _card(header: Header) -> str:
 
 
 def _channel(name: str, suffix: str) -> str:
-    return f"{name} ({suffix})" if suffix and suffix != name else name
+    return f"{name} ({suffix})" if suffix and suffix.casefold() != name.casefold() else name
 
 
 def _spacing(spacing: tuple[float | None, float | None, float | None]) -> str:
     """Describe the spacing along R, A, S."""
-    if all(size is None for size in spacing):
+    axes: dict[float, list[str]] = {}
+    for axis, size in zip("RAS", spacing, strict=True):
+        if size is not None:
+            axes.setdefault(size, []).append(axis)
+    if not axes:
         return "voxels as they are"
-    if len(set(spacing)) == 1:
-        return f"{spacing[0]:g} mm voxels"
-    return " × ".join("own" if size is None else f"{size:g}" for size in spacing) + f" mm ({', '.join(_AXES)})"
+    return ", ".join(f"{size:g} mm along {' and '.join(found) if len(found) < 3 else 'all axes'}" for size, found in axes.items())
 
 
 def _vocabulary(field: AnyField) -> str:

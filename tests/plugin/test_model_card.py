@@ -46,7 +46,7 @@ def test_card_says_what_the_model_expects(qtbot, header):
         "Spinal &lt;tumour&gt;",
         "cavities",
         "Gd-e T1w (ce-gadolinium_T1w), T2w<",
-        "sagittal, own × 1 × 1 mm",
+        "sagittal, 1 mm along A and S",
         "astrocytoma, ependymoma",
         "from 0 to 90 years",
         "tumor core",
