@@ -22,7 +22,7 @@ from .spine import Spine
 TYPES = ("astrocytoma", "ependymoma", "hemangioblastoma")
 LABELS = {1: "tumor core", 2: "oedema", 3: "cavity"}
 
-MIMICRY = 0.2
+MIMICRY = 0.16
 """Share of tumours that look like another type: atypical tumours are common enough that biopsy decides (docs/phantoms.md)."""
 
 
@@ -47,13 +47,13 @@ class Looks:
 
 LOOKS = {
     # large, ill-defined, heterogeneous, partial or moderate enhancement, off the cord's middle
-    "astrocytoma": Looks((15, 52), (0.1, 0.4), (1.5, 5.0), (0.25, 0.8), (0.05, 0.5), (2.2, 5.2), (1.0, 2.6), (0.3, 1.3),
+    "astrocytoma": Looks((15, 52), (0.18, 0.5), (1.8, 5.5), (0.35, 0.95), (0.05, 0.45), (2.2, 5.2), (1.0, 2.6), (0.3, 1.2),
                          (1.0, 3.5), (0.0, 0.8), 0.35, 0.08, 0.15),
     # central, better defined, more even and stronger enhancement, caps of old blood, polar cysts
-    "ependymoma": Looks((13, 42), (0.0, 0.2), (0.8, 3.0), (0.15, 0.55), (0.15, 0.65), (2.6, 5.4), (1.2, 3.0), (0.45, 1.4),
-                        (0.6, 2.5), (0.0, 0.5), 0.55, 0.35, 0.15),
+    "ependymoma": Looks((13, 42), (0.0, 0.22), (0.6, 2.4), (0.1, 0.45), (0.2, 0.75), (2.6, 5.4), (1.2, 3.0), (0.45, 1.4),
+                        (0.6, 2.5), (0.0, 0.35), 0.55, 0.4, 0.15),
     # a small nodule that enhances intensely at the cord's surface, in a long bright region that enhances little, with a syrinx
-    "hemangioblastoma": Looks((14, 50), (0.0, 0.3), (1.2, 4.0), (0.1, 0.5), (0.0, 0.25), (2.2, 4.8), (0.9, 1.7), (0.8, 1.7),
+    "hemangioblastoma": Looks((14, 50), (0.0, 0.3), (1.0, 3.5), (0.05, 0.4), (0.0, 0.22), (2.2, 4.6), (0.9, 1.7), (0.9, 1.8),
                               (0.5, 1.8), (0.3, 1.0), 0.65, 0.1, 0.55),
 }  # fmt: skip
 
