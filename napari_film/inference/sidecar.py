@@ -138,5 +138,5 @@ def read_plan(path: Path) -> Plan:
         return Plan.model_validate(json.loads(path.read_text(encoding="utf-8"))["Plan"])
     except OSError as error:
         raise InputError(f"{path.name} cannot be read; give the JSON file beside a mask that napari-film wrote.") from error
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise InputError(f"{path.name} holds no plan; give the JSON file beside a mask that napari-film wrote.") from error
