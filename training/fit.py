@@ -31,6 +31,7 @@ from .best import KeepBest
 from .data import find_cases
 from .dataset import PreparedCase, TrainingSlices, ValidationCases, prepare_cases
 from .fingerprint import take_fingerprint
+from .initialisation import spread_conditions
 from .manifest import Case, data_hash, given
 from .module import MEAN_DICE, TrainingModule
 from .progress import EpochBar, counted
@@ -163,7 +164,10 @@ def _train(
     """Run Lightning's Trainer; the best network is in the output folder afterwards."""
     settings = recipe.training
     torch.manual_seed(settings.seed)
-    module = TrainingModule(FiLMedUNet(recipe.architecture()), recipe)
+    network = FiLMedUNet(recipe.architecture())
+    if network.generator is not None:
+        spread_conditions(network.generator)
+    module = TrainingModule(network, recipe)
     pools = make_pools([{value: case.shows(recipe, value) for value in case.case.values} for case in train])
     sampler = BalancedSampler(pools, samples=settings.samples, foreground=settings.foreground, seed=settings.seed)
     best = KeepBest(output / BEST, header)

@@ -40,13 +40,7 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam, and a cosine from the learning rate to zero over all epochs."""
         training = self.recipe.training
-        generator = [] if self.network.generator is None else list(self.network.generator.parameters())
-        ours = {id(parameter) for parameter in generator}
-        rest = [parameter for parameter in self.network.parameters() if id(parameter) not in ours]
-        groups: list[dict[str, Any]] = [{"params": rest}]
-        if generator:
-            groups.append({"params": generator, "lr": training.learning_rate * training.generator_rate})
-        optimizer = torch.optim.Adam(groups, lr=training.learning_rate)
+        optimizer = torch.optim.Adam(self.parameters(), lr=training.learning_rate)
         return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=training.epochs)]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

@@ -186,10 +186,7 @@ class PreprocessingRecipe(_Part):
 
 
 class Training(_Part):
-    """How the network is trained. One epoch shows ``samples`` slices, as many of each condition value as of the others.
-
-    ``generator_rate`` multiplies the learning rate of the FiLM generator, whose sigmoids make it slow to tell values apart.
-    """
+    """How the network is trained. One epoch shows ``samples`` slices, as many of each condition value as of the others."""
 
     epochs: int = Field(default=100, ge=1)
     samples: int = Field(default=512, ge=1)
@@ -197,7 +194,6 @@ class Training(_Part):
     patch: tuple[int, int] | None = None
     foreground: float = Field(default=0.75, ge=0, le=1)
     learning_rate: float = Field(default=1e-3, gt=0)
-    generator_rate: float = Field(default=1.0, gt=0)
     loss: Literal["dice", "dice+bce"] = "dice"
     metadata_dropout: float = Field(default=0.25, ge=0, le=1)
     augmentation: bool = True

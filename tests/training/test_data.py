@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from napari_film.training.data import find_cases
+from napari_film.training.recipe import Recipe, load_recipe
+
+from .conftest import write_bids
+
+CONSOLE = Console(quiet=True)
+
+
+def test_the_data_set_is_named_by_its_description(tmp_path: Path, context_recipe: Recipe) -> None:
+    folder = write_bids(tmp_path / "secret_name", subjects=3)
+    cases, origin = find_cases(context_recipe, tmp_path, data=folder, console=CONSOLE)
+    assert (len(cases), origin) == (3, "a data set without a name")
+    (folder / "dataset_description.json").write_text('{"Name": "Three", "GeneratedBy": [{"Parameters": {"seed": 1}}]}', encoding="utf-8")
+    assert find_cases(context_recipe, tmp_path, data=folder, console=CONSOLE)[1] == "Three (seed 1)"
+
+
+def test_a_phantom_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def draw(kind: str, directory: Path, **options: object) -> Path:
+        drawn.append(options)
+        return write_bids(directory, subjects=3)
+
+    monkeypatch.setattr("napari_film.training.data.write_phantom", draw)
+    recipe, _ = load_recipe("spinal_tumor")
+    unfinished = tmp_path / "phantom-spinal_tumor-90-seed1.unfinished"
+    unfinished.mkdir()
+    (unfinished / "half").write_text("", encoding="utf-8")
+    for _ in range(2):
+        cases, _ = find_cases(recipe, tmp_path, data=None, console=CONSOLE)
+        assert len(cases) == 3
+    assert len(drawn) == 1
+    assert drawn[0]["seed"] == 1
+    assert not unfinished.exists()
