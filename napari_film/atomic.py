@@ -2,8 +2,9 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_film.errors import InputError
@@ -11,10 +12,10 @@ from napari_film.errors import InputError
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+    """Give a temporary path to write to; rename it to ``path`` when the block ends well.
 
-    The temporary name keeps every suffix of ``path``, since writers choose a format by it. When the
-    block raises, the temporary file is removed and what stood at ``path`` stays as it was.
+    It has the name of ``path``, by which writers choose a format and tell a person what failed, in a hidden folder of its
+    own beside it. When the block raises, that folder is removed and what stood at ``path`` stays as it was.
 
     Raises
     ------
@@ -26,17 +27,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"The folder of {target.name} does not exist; make it first or name another one.")
     if os.path.isdir(target):
         raise InputError(f"{target.name} is a folder; name a file to write to.")
-    temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
+    folder = target.with_name(f".{secrets.token_hex(4)}.writing")
     try:
-        yield temporary
-        os.replace(temporary, target)
+        folder.mkdir()
+        yield folder / target.name
+        os.replace(folder / target.name, target)
     except PermissionError as error:
         raise InputError(f"{target.name} cannot be written: its folder does not allow it; name another folder.") from error
     except OSError as error:
         raise InputError(f"{target.name} cannot be written ({error.strerror or error}); make room or name another file.") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

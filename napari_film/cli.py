@@ -70,9 +70,6 @@ def predict(
     predictions = _predict(predictor, predictor.prepare(volumes), conditions)
     if steps is not None:
         predictions = [replace(prediction, thresholds=(steps,) * len(prediction.thresholds)) for prediction in predictions]
-    for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
-        console.tell(_NAME, notice)
-
     mask = joint_mask(predictions)
     reference = predictions[0].prepared.reference
     content = sidecar.describe(
@@ -92,6 +89,8 @@ def predict(
             stored = classes[0] if len(classes) == 1 else np.moveaxis(classes, 0, -1)
             nifti.write(together.enter_context(atomic_path(probabilities)), stored, reference)
         together.enter_context(atomic_path(sidecar.sidecar_path(output))).write_text(sidecar.to_json(content), encoding="utf-8")
+    for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
+        console.tell(_NAME, notice)
     volumes_ml = ", ".join(f"{name} {volume:.2f} ml" for name, volume in content["VolumesMl"].items())
     typer.echo(f"{output.name}: {volumes_ml}")
 
@@ -185,7 +184,8 @@ def _stem(path: Path) -> Path:
 
 def _predict(predictor: "Predictor", prepared: "Prepared", conditions: Sequence[Mapping[str, Value]]) -> "list[Prediction]":
     predictions: list[Prediction] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         for values in conditions:
             task = progress.add_task(", ".join(map(str, values.values())) or "slices", total=prepared.shape[0])
 

@@ -32,7 +32,7 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> 
         code = 2
     except (typer.Abort, KeyboardInterrupt):
         code = 130
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 def tell(name: str, sentence: str) -> None:

@@ -194,17 +194,17 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            if start.startswith(_PICKLES) and length + 8 > size:  # a length of JSON can begin with these bytes too
-                raise CheckpointError(
-                    f"{name} is a pickled model, which can run code when it is opened; napari-film opens .safetensors checkpoints only."
-                )
-            if len(start) < 8 or not 2 <= length <= _LONGEST_JSON:
+            start = file.read(9)  # eight bytes of length, and the first of the JSON
+            length = int.from_bytes(start[:8], "little")
+            if start[8:] != b"{" or not 2 <= length <= _LONGEST_JSON:
+                if start.startswith(_PICKLES):
+                    raise CheckpointError(
+                        f"{name} is a pickled model, which can run code when it is opened; napari-film opens .safetensors checkpoints only."
+                    )
                 raise CheckpointError(f"{name} is not a .safetensors file; choose a checkpoint that napari-film-train wrote.")
             if length + 8 > size:
                 raise CheckpointError(f"{name} is cut off ({size:,} bytes); copy it again from where it came.")
-            content = file.read(length)
+            content = b"{" + file.read(length - 1)
     except FileNotFoundError as error:
         raise CheckpointError(f"{name} does not exist; check the path of the checkpoint.") from error
     except OSError as error:

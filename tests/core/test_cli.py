@@ -1,0 +1,346 @@
+"""The command line from outside: files in, files out, and one line for what a person gets wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel
+import numpy as np
+import pytest
+
+from napari_film import cli, nifti
+from napari_film.checkpoint import load_checkpoint
+from napari_film.inference.predictor import Predictor
+
+VALUES = ("astrocytoma", "ependymoma", "hemangioblastoma")
+COMMAND = (sys.executable, "-c", "from napari_film.cli import main; main()")
+
+
+class Outcome(NamedTuple):
+    """What a person sees."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Desk:
+    """A folder that names a patient, with an image and a model in it, and the command line in front of it."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder / "Doe^John"
+        self.folder.mkdir()
+        self.model = self.folder / "tiny.safetensors"
+        self.image = self.folder / "t2.nii.gz"
+        self.mask = self.folder / "mask.nii.gz"
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def run(self, *words: object) -> Outcome:
+        self._monkeypatch.setattr(sys, "argv", ["/opt/bin/napari-film", *map(str, words)])
+        with pytest.raises(SystemExit, match=r"^\d+$") as end:
+            cli.main()
+        return Outcome(int(end.value.code), *self._capsys.readouterr())
+
+    def words(self, *words: object, value: str | None = "ependymoma", output: Path | None = None) -> list[str]:
+        metadata = [] if value is None else ["--metadata", f"tumor_type={value}"]
+        return [*map(str, ("predict", self.image, "--model", self.model, "--output", output or self.mask, *metadata, *words))]
+
+    def predict(self, *words: object, value: str | None = "ependymoma", output: Path | None = None) -> Outcome:
+        return self.run(*self.words("--device", "cpu", *words, value=value, output=output))
+
+    def sidecar(self, name: str = "mask.json") -> dict[str, Any]:
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def instead(self, name: str) -> list[str]:
+        """Words of `predict` with another file for the image."""
+        return [str(self.folder / name) if word == str(self.image) else word for word in self.words()]
+
+    def files(self) -> dict[str, bytes]:
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path,
+    make_checkpoint: Callable,
+    make_volume: Callable,
+    make_affine: Callable,
+    tumor: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    desk = Desk(tmp_path, capsys, monkeypatch)
+    thresholds = [{"when": {"tumor_type": "astrocytoma"}, "classes": (100,)}]
+    desk.model.write_bytes(make_checkpoint(tumor, seed=1, header={"thresholds": thresholds, "licence": "CC0-1.0"}).read_bytes())
+    volume = make_volume((14, 10, 5), make_affine((1, 2, 0), (True, False, True), spacing=(0.9, 1.1, 3.0), angles=(4, 5, 6)))
+    nifti.write(desk.image, volume.data, volume)
+    return desk
+
+
+def array(path: Path) -> np.ndarray:
+    return np.asanyarray(nibabel.load(path).dataobj)
+
+
+def test_a_mask_and_its_sidecar(desk: Desk) -> None:
+    outcome = desk.predict(value="HB")
+    assert outcome.code == 0, outcome.err
+    image, written = nibabel.load(desk.image), nibabel.load(desk.mask)
+    np.testing.assert_array_equal(written.affine, image.affine)
+    expected = Predictor(load_checkpoint(desk.model), device="cpu").predict([nifti.read(desk.image)], {"tumor_type": "HB"})
+    np.testing.assert_array_equal(array(desk.mask), expected.mask())
+    assert 0 < expected.mask().mean() < 1
+    assert nifti.label_names(desk.mask) == {1: "hemangioblastoma"}
+    content = desk.sidecar()
+    assert content["Metadata"] == {"tumor_type": "hemangioblastoma"}
+    assert content["Sources"] == ["t2.nii.gz"]
+    volume = content["VolumesMl"]["hemangioblastoma"]
+    assert volume == pytest.approx(expected.mask().sum() * 0.9 * 1.1 * 3 / 1000, abs=1e-3)
+    assert outcome.out == f"mask.nii.gz: hemangioblastoma {volume:.2f} ml\n"
+    assert outcome.err == ""
+    assert set(desk.files()) == {"mask.json", "mask.nii.gz", "t2.nii.gz", "tiny.safetensors"}
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_no_folder_is_named_in_the_sidecar(desk: Desk, joined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = desk.words("--probabilities", desk.folder / "p.nii.gz", "--device", "cpu", "--threshold", "0.25")
+    if joined:  # --option=value, and a path that is not spelled as it is stored
+        words = [words[0], "--model=" + str(desk.folder.parent) + "//Doe^John/./tiny.safetensors", "--metadata=tumor_type=ependymoma"]
+        words += [
+            f"--output={desk.mask}",
+            f"--probabilities={desk.folder}/p.nii.gz",
+            "--device=cpu",
+            "--threshold=0.25",
+            "--",
+            str(desk.image),
+        ]
+    assert desk.run(*words).code == 0
+    text = (desk.folder / "mask.json").read_text(encoding="utf-8")
+    for part in desk.mask.parent.parts[1:]:
+        assert part not in text
+    assert "/" not in text.replace("astrocytoma/", "")
+    assert desk.sidecar()["Command"] == (
+        "napari-film predict t2.nii.gz --model tiny.safetensors --output mask.nii.gz --metadata tumor_type=ependymoma "
+        "--probabilities p.nii.gz --threshold 0.25 --device cpu"
+    )
+
+
+def test_a_recorded_plan_replays_to_the_byte(desk: Desk) -> None:
+    assert desk.predict("--precision", "bfloat16", "--probabilities", desk.folder / "p.nii.gz").code == 0
+    again = desk.folder / "again.nii.gz"
+    replay = desk.words("--plan", desk.folder / "mask.json", "--probabilities", desk.folder / "p2.nii.gz", output=again)
+    assert desk.run(*replay).code == 0
+    assert again.read_bytes() == desk.mask.read_bytes()
+    assert (desk.folder / "p2.nii.gz").read_bytes() == (desk.folder / "p.nii.gz").read_bytes()
+    assert desk.sidecar("again.json")["Plan"] == desk.sidecar()["Plan"]
+    assert desk.sidecar()["Plan"]["precision"] == "bfloat16"
+    assert desk.sidecar("again.json")["Command"].endswith("--plan mask.json")
+
+
+def test_probabilities_and_the_threshold_make_the_mask(desk: Desk) -> None:
+    probabilities = desk.folder / "p.nii"
+    assert desk.predict("--probabilities", probabilities, "--threshold", "0.25").code == 0
+    p = array(probabilities)
+    assert p.dtype == np.float32
+    np.testing.assert_array_equal(p * 256, np.floor(p * 256))
+    np.testing.assert_array_equal(array(desk.mask), p >= 0.25)
+    assert desk.sidecar()["Thresholds"] == [0.25]
+    np.testing.assert_array_equal(nibabel.load(probabilities).affine, nibabel.load(desk.image).affine)
+    for value, threshold in (("astrocytoma", 100 / 256), ("ependymoma", 0.5)):  # the checkpoint's own
+        assert desk.predict("--probabilities", probabilities, value=value).code == 0
+        np.testing.assert_array_equal(array(desk.mask), array(probabilities) >= threshold)
+        assert desk.sidecar()["Thresholds"] == [threshold]
+
+
+def test_all_values_in_one_mask(desk: Desk) -> None:
+    probabilities = desk.folder / "p.nii.gz"
+    assert desk.predict("--all-values", "--probabilities", probabilities, value=None).code == 0
+    p, mask = array(probabilities), array(desk.mask)
+    assert p.shape == (*mask.shape, 3)
+    passing = np.where(p >= np.array([100 / 256, 0.5, 0.5]), p, 0)
+    np.testing.assert_array_equal(mask, np.where(passing.any(axis=-1), 1 + passing.argmax(axis=-1), 0))
+    assert set(np.unique(mask)) == {0, 1, 2, 3}
+    content = desk.sidecar()
+    assert content["Labels"] == {"1": VALUES[0], "2": VALUES[1], "3": VALUES[2]}
+    assert list(content["VolumesMl"]) == list(VALUES)
+    assert [metadata["tumor_type"] for metadata in content["Metadata"]] == list(VALUES)
+    assert nifti.label_names(desk.mask) == dict(enumerate(VALUES, start=1))
+    assert "--all-values" in content["Command"]
+
+
+def test_a_model_without_fields_needs_no_metadata(desk: Desk, make_checkpoint: Callable) -> None:
+    desk.model.write_bytes(make_checkpoint().read_bytes())
+    assert desk.predict(value=None).code == 0
+    assert desk.sidecar()["Metadata"] == {}
+    assert desk.sidecar()["Labels"] == {"1": "lesion"}
+
+
+def test_running_on_the_cpu_for_want_of_a_gpu_is_told(desk: Desk) -> None:
+    outcome = desk.run(*desk.words())
+    assert outcome.code == 0
+    if desk.sidecar()["Plan"]["device"] == "cpu":
+        assert outcome.err == "napari-film: No GPU was found; running on the CPU.\n"
+        assert desk.sidecar()["Notices"] == ["No GPU was found; running on the CPU."]
+
+
+def spoiled(desk: Desk) -> None:
+    (desk.folder / "text.nii.gz").write_text("no NIfTI")
+    (desk.folder / "cut.safetensors").write_bytes(desk.model.read_bytes()[:-9])
+    (desk.folder / "folder.nii").mkdir()
+    (desk.folder / "old.json").write_text('{"Plan": {"device": "cpu", "engine": "eager-0"}}')
+    nan = np.full((4, 4, 2), np.nan, np.float32)
+    nibabel.save(nibabel.Nifti1Image(nan, np.eye(4)), desk.folder / "nan.nii")
+
+
+MISTAKES: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
+    "a value outside": (lambda desk: desk.words(value="glioma"), "'glioma'.*one of: astrocytoma, ependymoma, hemangioblastoma"),
+    "unknown": (lambda desk: desk.words(value="unknown"), "not trained without it"),
+    "no metadata": (lambda desk: desk.words(value=None), "tumor_type is missing; give one of: astrocytoma"),
+    "no KEY=VALUE": (lambda desk: desk.words("--metadata", "ependymoma", value=None), "KEY=VALUE, for example tumor_type=astro"),
+    "a foreign field": (lambda desk: desk.words("--metadata", "organ=liver"), "no field 'organ'; its fields are tumor_type"),
+    "a field twice": (lambda desk: desk.words("--metadata", "tumor_type=HB"), "tumor_type is given twice"),
+    "all values and one": (lambda desk: desk.words("--all-values"), "together with --all-values"),
+    "a threshold of 0": (lambda desk: desk.words("--threshold", "0"), "The threshold is 0; give a probability between 0 and 1"),
+    "a threshold of 1": (lambda desk: desk.words("--threshold", "1"), "The threshold is 1; give a probability"),
+    "a threshold that is none": (lambda desk: desk.words("--threshold", "nan"), "The threshold is nan; give a probability"),
+    "an infinite threshold": (lambda desk: desk.words("--threshold", "inf"), "The threshold is inf; give a probability"),
+    "no threshold's number": (lambda desk: desk.words("--threshold", "half"), "--threshold"),
+    "too many images": (lambda desk: [*desk.words(), str(desk.image)], "2 channel"),
+    "an image that is not there": (lambda desk: [*desk.words(), "gone.nii"], "gone.nii"),
+    "an image that is none": (lambda desk: desk.instead("text.nii.gz"), "text.nii.gz"),
+    "voxels that are no numbers": (lambda desk: desk.instead("nan.nii"), "nan.nii holds 32 of 32"),
+    "a model that is not there": (lambda desk: [*desk.words(), "--model", "gone.safetensors"], "There is no checkpoint gone.safetensors"),
+    "a model that is cut": (lambda desk: [*desk.words(), "--model", str(desk.folder / "cut.safetensors")], "cut.safetensors is cut off"),
+    "a model that is an image": (lambda desk: [*desk.words(), "--model", str(desk.image)], "t2.nii.gz is not a .safetensors file"),
+    "a name too long for a model": (lambda desk: [*desk.words(), "--model", "m" * 5000], "There is no checkpoint m"),
+    "a name too long for a mask": (lambda desk: desk.words(output=desk.folder / ("m" * 300 + ".nii")), "m+.nii cannot"),
+    "an ending of another format": (lambda desk: desk.words(output=desk.folder / "mask.mha"), "give a name that ends in .nii"),
+    "no folder": (lambda desk: desk.words(output=desk.folder / "gone" / "mask.nii"), "The folder of mask.nii does not exist"),
+    "a folder as a mask": (lambda desk: desk.words(output=desk.folder / "folder.nii"), "folder.nii is a folder"),
+    "a mask over the image": (lambda desk: desk.words(output=desk.image), "has the name of one of the images"),
+    "a sidecar over the image's": (lambda desk: desk.words(output=desk.folder / "t2.nii"), "has the name of one of the images"),
+    "two outputs of one name": (lambda desk: desk.words("--probabilities", desk.mask), "both to be written to mask.nii.gz"),
+    "a plan that is not there": (lambda desk: desk.words("--plan", "gone.json"), "gone.json cannot be read"),
+    "a plan that is none": (lambda desk: desk.words("--plan", desk.image), "t2.nii.gz holds no plan"),
+    "a plan of another engine": (lambda desk: desk.words("--plan", desk.folder / "old.json"), "made for the engine 'eager-0'"),
+    "a plan and a device": (lambda desk: desk.words("--plan", desk.folder / "old.json", "--device", "cpu"), "leave out --device"),
+    "an unknown device": (lambda desk: desk.words("--device", "abacus"), "'abacus' is not one of 'auto', 'cuda', 'mps', 'cpu'"),
+    "an unknown option": (lambda desk: desk.words("--speed", "high"), "No such option: --speed.*; see napari-film predict --help"),
+    "a missing option": (lambda desk: ["predict", str(desk.image)], "Missing option.*; see napari-film predict --help"),
+    "no image": (lambda desk: ["predict"], "Missing argument"),
+    "no value for an option": (lambda desk: ["predict", "--model"], "requires an argument"),
+    "an unknown command": (lambda desk: ["segment"], "No such command 'segment'; see napari-film --help"),
+    "a line break in a name": (lambda desk: [*desk.words(), "--model", "one\ntwo"], "There is no checkpoint one two"),
+    "info on nothing": (lambda desk: ["info", "gone"], "There is no checkpoint gone"),
+    "info on an image": (lambda desk: ["info", str(desk.image)], "t2.nii.gz is not a .safetensors file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_code_2_and_leaves_no_trace(desk: Desk, mistake: str) -> None:
+    spoiled(desk)
+    desk.mask.write_bytes(b"what stood here")
+    (desk.folder / "mask.json").write_bytes(b"and here")
+    before = desk.files()
+    words, sentence = MISTAKES[mistake]
+    outcome = desk.run(*words(desk))
+    assert outcome.code == 2
+    assert re.fullmatch(rf"napari-film: .*{sentence}.*\.\n", outcome.err)
+    assert outcome.out == ""
+    assert desk.files() == before
+
+
+def test_a_full_disk_leaves_what_stood_there(desk: Desk) -> None:
+    resource = pytest.importorskip("resource")
+    assert desk.predict().code == 0
+    before = desk.files()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # There is room for the mask, and not for the probabilities.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        outcome = desk.predict("--probabilities", desk.folder / "p.nii", value="astrocytoma")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert outcome.code == 2
+    assert outcome.err == "napari-film: p.nii cannot be written (File too large); make room or name another file.\n"
+    assert desk.files() == before
+
+
+def test_the_process_ends_with_the_code_and_no_traceback(desk: Desk) -> None:
+    good = subprocess.run([*COMMAND, *desk.words("--device", "cpu")], capture_output=True, text=True, check=False)
+    assert (good.returncode, good.stderr) == (0, "")
+    bad = subprocess.run([*COMMAND, *desk.words(value="glioma")], capture_output=True, text=True, check=False)
+    assert bad.returncode == 2
+    assert bad.stdout == ""
+    assert len(bad.stderr.splitlines()) == 1
+    assert "Traceback" not in bad.stderr
+
+
+def test_help_is_no_mistake(desk: Desk) -> None:
+    for words in (["--help"], ["predict", "--help"], ["info", "--help"]):
+        outcome = desk.run(*words)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "Usage" in outcome.out
+
+
+def test_info_describes_a_checkpoint(desk: Desk, make_checkpoint: Callable, tumor: Any, age: Any) -> None:
+    scores = {"Dice": {"ependymoma": {"ependymoma": 0.91, "astrocytoma": None}, "astrocytoma": {"ependymoma": 0.5, "astrocytoma": 0.8}}}
+    path = make_checkpoint(
+        tumor,
+        age,
+        preprocessing={"spacing": (1.0, None, 0.5), "slice_axis": "sagittal"},
+        header={"description": "For tests :warning: only.", "licence": "CC0-1.0", "provenance": {"scores": scores}},
+    )
+    outcome = desk.run("info", path)
+    assert (outcome.code, outcome.err) == (0, "")
+    for line in (
+        "tiny",
+        "For tests :warning: only.",
+        "Channels: channel 0",
+        "Slices: sagittal; spacing R x A x S: 1 x any x 0.5 mm",
+        "Classes: lesion",
+        "Field tumor_type (target): one of: astrocytoma, ependymoma, hemangioblastoma",
+        "Field age (context): a number from 0 to 100 years",
+        "Licence: CC0-1.0",
+    ):
+        assert line in outcome.out.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in outcome.out.splitlines() if line.startswith(VALUES)}
+    assert rows == {"ependymoma": ["0.910", "-"], "astrocytoma": ["0.500", "0.800"]}
+
+
+def test_info_as_json_is_the_header(desk: Desk) -> None:
+    outcome = desk.run("info", desk.model, "--json")
+    assert json.loads(outcome.out) == json.loads(load_checkpoint(desk.model).header.to_json())
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_info_loads_no_torch(desk: Desk, run_python: Callable, words: list[str]) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules)); from napari_film.cli import main; main()"
+    ran = run_python(code, "info", desk.model, *words)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "False"
+    assert "tiny" in ran.stdout
+
+
+REAL = ["ct_abdomen/ct_first_30_slices.nii.gz", "mri_spine_bids/sub-unf01/anat/sub-unf01_T2w.nii.gz"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_images_from_end_to_end(name: str, shared: Path, desk: Desk, make_checkpoint: Callable, tumor: Any) -> None:
+    desk.image = shared / name
+    preprocessing = {"slice_axis": "sagittal", "spacing": (None, 2.5, 2.5)}
+    desk.model.write_bytes(make_checkpoint(tumor, seed=1, preprocessing=preprocessing).read_bytes())
+    outcome = desk.predict()
+    assert outcome.code == 0, outcome.err
+    image, mask = nibabel.load(desk.image), nibabel.load(desk.mask)
+    assert mask.shape == image.shape
+    np.testing.assert_array_equal(mask.affine, image.affine)
+    for code in ("sform_code", "qform_code"):
+        assert mask.header[code] == image.header[code]
+    assert 0 < array(desk.mask).mean() < 1
+    again = desk.folder / "again.nii.gz"
+    assert desk.run(*desk.words("--plan", desk.folder / "mask.json", output=again)).code == 0
+    assert again.read_bytes() == desk.mask.read_bytes()
