@@ -3,7 +3,7 @@
     from napari_film.sample_data import write_phantom
     write_phantom("spinal_tumor", "phantom", subjects=30, seed=1)
 
-What they model, why each number was chosen, and what is not realistic: docs/phantoms.md. They need numpy, scipy and nibabel.
+What they model, why each number was chosen, and what is not realistic: docs/phantoms.md. They need numpy and scipy.
 """
 
 from __future__ import annotations

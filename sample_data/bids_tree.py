@@ -5,17 +5,17 @@ The room's one module that knows files. Bytes depend on the content alone (no ti
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_film import nifti
 from napari_film.errors import InputError
+from napari_film.volume import Volume
 
 BIDS_VERSION = "1.9.0"
 
@@ -37,14 +37,9 @@ def start(directory: Path) -> Path:
 
 
 def write_image(path: Path, data: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    """Write ``data`` (I, J, K) as a NIfTI-1 with both forms set to ``affine`` (voxel -> RAS+ mm), code "scanner"."""
-    image = nib.Nifti1Image(data, affine)
-    image.header.set_slope_inter(1, 0)
-    image.header.set_xyzt_units("mm", "sec")
-    image.set_sform(affine, code="scanner")
-    image.set_qform(affine, code="scanner")
+    """Write ``data`` (I, J, K) as a NIfTI-1 in its own dtype, its sform set to ``affine`` (voxel -> RAS+ mm)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=4, mtime=0))
+    nifti.write(path, data, Volume(data, affine, path.name), dtype=data.dtype)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
