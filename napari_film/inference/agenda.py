@@ -94,6 +94,12 @@ class Agenda:
             self._errand = None
             self._condition.notify()
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was wanted was given out, and said so."""
+        with self._condition:
+            return self._errand is None and (self._wanted is None or self._wanted.told_idle)
+
     def take(self, most: int) -> "Slices | Idle | Callable[[], None] | None":
         """Wait for work: an errand, at most ``most`` slices of one request, word of being idle, or None for the end."""
         with self._condition:

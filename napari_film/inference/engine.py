@@ -77,6 +77,11 @@ class Engine:
         """Want nothing more; at most one slice is still being computed."""
         self._agenda.cancel()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is wanted that has not come yet; `Finished` may also tell of what was wanted before the last `submit`."""
+        return self._agenda.idle
+
     def poll(self) -> Iterator[Event]:
         """Give the events that have come since the last time, without waiting."""
         while True:

@@ -58,7 +58,7 @@ def label_names(header: Header, predictions: Sequence[Prediction]) -> dict[int, 
 
 def describe(
     predictions: Sequence[Prediction],
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.uint8] | None,
     header: Header,
     *,
     model: str,
@@ -73,7 +73,7 @@ def describe(
     predictions
         One, or one per value of a target field.
     mask
-        The labels that are saved.
+        The labels that are saved; None leaves the volumes out, for :func:`with_volumes` to add when they are saved.
     header
         Header of the checkpoint.
     model, model_hash
@@ -89,9 +89,7 @@ def describe(
         Ready for JSON. Volumes in ml are given only where every slice was computed.
     """
     first = predictions[0]
-    complete = all(prediction.kept.complete for prediction in predictions)
     labels = label_names(header, predictions)
-    voxel_ml = abs(float(np.linalg.det(first.prepared.reference.affine[:3, :3]))) / 1000
     content: dict[str, Any] = {
         "GeneratedBy": [{"Name": "napari-film", "Version": package_versions(["napari-film"]).get("napari-film", "unknown")}],
         "Sources": list(sources),
@@ -110,15 +108,21 @@ def describe(
         },
         "Versions": package_versions(),
     }
-    if complete:
-        counts = np.bincount(mask.ravel(), minlength=256)
-        content["VolumesMl"] = {name: round(float(counts[label]) * voxel_ml, 4) for label, name in labels.items()}
     notices = tuple(dict.fromkeys(notice for prediction in predictions for notice in prediction.notices))
     if notices:
         content["Notices"] = list(notices)
     if command is not None:
         content["Command"] = command
+    if mask is not None and NOT_COMPUTED not in labels:
+        return with_volumes(content, mask, first.prepared.reference.affine)
     return content
+
+
+def with_volumes(content: Mapping[str, Any], mask: NDArray[np.uint8], affine: NDArray[np.float64]) -> dict[str, Any]:
+    """Add the volume of each label in ml, counted in ``mask`` (I, J, K), whose voxels lie as ``affine`` says."""
+    counts = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in mask], axis=0)
+    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    return {**content, "VolumesMl": {name: round(float(counts[int(label)]) * voxel_ml, 4) for label, name in content["Labels"].items()}}
 
 
 def to_json(content: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Belongs to the main thread alone; the engine's thread never sees it.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +37,12 @@ class Kept:
 
 
 class ProbabilityStore:
-    """Probabilities by key, at most ``limit`` bytes; the least recently seen goes first."""
+    """Probabilities by key, at most ``limit`` bytes; the least recently seen goes first, and what is held never."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._kept: OrderedDict[ProbabilityKey, Kept] = OrderedDict()
+        self._held: frozenset[ProbabilityKey] = frozenset()
 
     def put(self, result: SliceResult, slices: int) -> None:
         """Keep one slice of a volume of ``slices`` slices."""
@@ -66,6 +68,10 @@ class ProbabilityStore:
         self._limit = limit
         self._make_room()
 
+    def hold(self, keys: Iterable[ProbabilityKey]) -> None:
+        """Let none of ``keys`` go from now on, however little room there is: what is shown must not vanish while it is computed."""
+        self._held = frozenset(keys)
+
     def clear(self) -> None:
         """Keep nothing."""
         self._kept.clear()
@@ -76,5 +82,8 @@ class ProbabilityStore:
         return sum(kept.q.nbytes for kept in self._kept.values())
 
     def _make_room(self) -> None:
-        while len(self._kept) > 1 and self.nbytes > self._limit:
-            self._kept.popitem(last=False)
+        newest = next(reversed(self._kept), None)
+        for key in [key for key in self._kept if key != newest and key not in self._held]:
+            if self.nbytes <= self._limit:
+                return
+            del self._kept[key]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
 from napari_film.conditioning import CategoricalField
 from napari_film.errors import InputError
@@ -29,6 +29,8 @@ def open_demo(sample: str = SAMPLES[0], *, show: bool = True) -> "tuple[napari.V
     _, widget = viewer.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
     viewer.window.resize(*_WINDOW)
     viewer.open_sample("napari-film", sample)
+    QCoreApplication.processEvents()  # the canvas takes its size
+    viewer.reset_view()
     return viewer, widget
 
 

@@ -1,8 +1,10 @@
 """The layer that shows the session's mask: one array, written slice by slice, swapped whole with the condition value.
 
-What was not computed is veiled in grey: it is neither background nor a class. The layer is not for painting.
+What was not computed is veiled in grey: it is neither background nor a class. The layer is not for painting as long as
+it follows the session.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.plugin.appearance import Appearance
 from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
 from napari_film.volume import SliceAxis
@@ -37,35 +40,65 @@ class MaskLayer:
         How the masks are sliced.
     mask
         Labels (N, H, W) in sliced layout.
+    appearance
+        What the layer says of them.
     """
 
-    def __init__(self, reference: "Image", geometry: LayerGeometry, slice_axis: SliceAxis, mask: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, reference: "Image", geometry: LayerGeometry, slice_axis: SliceAxis, mask: NDArray[np.uint8], appearance: Appearance
+    ) -> None:
         self._geometry = geometry
         self._slice_axis: SliceAxis = slice_axis
         self._mask = mask
-        arguments = mask_layer_kwargs(reference, name="FiLM mask")
+        arguments = mask_layer_kwargs(reference, name=appearance.name)
         self.layer: Labels = Labels(geometry.to_layer(mask, slice_axis), opacity=0.6, **arguments)
         self.layer.editable = False
+        self.describe(appearance)
 
-    def show(self, mask: NDArray[np.uint8], *, name: str, names: Mapping[int, str], first_colour: int, result: Mapping[str, Any]) -> None:
-        """Show another mask (N, H, W) under its own name; ``result`` says for saving how it came to be."""
+    def show(self, mask: NDArray[np.uint8], appearance: Appearance) -> None:
+        """Show another mask (N, H, W) under its own name."""
         self._mask = mask
-        colours: dict[int | None, Any] = {label: COLOURS[(first_colour + place) % len(COLOURS)] for place, label in enumerate(names)}
-        self.layer.name = name
-        self.layer.colormap = DirectLabelColormap(color_dict={**colours, NOT_COMPUTED: VEIL, None: "transparent"})
-        self.layer.features = {"index": [0, *names], "label": ["background", *names.values()]}
-        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: {**self.layer.metadata[METADATA_KEY], "names": dict(names), **result}}
+        self.describe(appearance)
         self.layer.data = self._geometry.to_layer(mask, self._slice_axis)
         self.layer.editable = False  # setting the data makes it editable again
 
-    def put(self, slices: Sequence[int], labels: Sequence[NDArray[np.uint8]], *, seen: bool) -> None:
-        """Write some slices (H, W) of the mask; ``seen`` when one of them is in view."""
+    def describe(self, appearance: Appearance) -> None:
+        """Say something else of the same mask."""
+        names = appearance.names
+        place = appearance.first_colour
+        colours: dict[int | None, Any] = {label: COLOURS[(place + number) % len(COLOURS)] for number, label in enumerate(names)}
+        self.layer.name = appearance.name
+        self.layer.colormap = DirectLabelColormap(color_dict={**colours, NOT_COMPUTED: VEIL, None: "transparent"})
+        self.layer.features = {"index": [0, *names], "label": ["background", *names.values()]}
+        self._note(names=dict(names), sidecar=appearance.sidecar)
+
+    def put(self, slices: Sequence[int], labels: Sequence[NDArray[np.uint8]]) -> None:
+        """Write some slices (H, W) of the mask; seen after `Labels.refresh`."""
         for index, label in zip(slices, labels, strict=True):
             self._mask[index] = label
-        if seen:
-            self.layer.refresh()
 
-    @property
-    def complete(self) -> bool:
-        """Whether every voxel was computed."""
-        return not (self._mask == NOT_COMPUTED).any()
+    def release(self) -> None:
+        """Let the layer be an ordinary one from now on, that a person may paint in."""
+        self._note(digest=digest(self.layer.data))
+        self.layer.editable = True
+
+    def _note(self, **facts: Any) -> None:
+        """Keep ``facts`` with the layer, for the writer."""
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: {**self.layer.metadata[METADATA_KEY], **facts}}
+
+
+def provenance(layer: Labels) -> Mapping[str, Any] | None:
+    """What was kept with a mask for the file beside it; None where there is nothing, or where the mask was painted in since."""
+    ours = layer.metadata.get(METADATA_KEY, {})
+    content: Mapping[str, Any] | None = ours.get("sidecar")
+    if content is None or ("digest" in ours and ours["digest"] != digest(layer.data)):
+        return None
+    return content
+
+
+def digest(labels: NDArray[Any]) -> str:
+    """Hash of the labels, a plane at a time."""
+    found = hashlib.blake2b(digest_size=16)
+    for plane in labels:
+        found.update(np.ascontiguousarray(plane).data)
+    return found.hexdigest()

@@ -1,16 +1,19 @@
 """The dock *FiLM segmentation*: wiring between the session, its editors and the viewer.
 
-What is chosen and computed is the session's, what is drawn is the mask layer's; here they are put together. All of it
-runs on the main thread: the engine's thread only rings a bell.
+What is chosen and computed is the session's, the layers are `OpenedLayers`' to tend; here they are put together. All of
+it runs on the main thread: the engine's thread only rings a bell.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_film.atomic import write_text
@@ -19,15 +22,15 @@ from napari_film.errors import InputError
 from napari_film.header import Header
 from napari_film.inference import sidecar
 from napari_film.inference.plan import Plan
-from napari_film.inference.prediction import Prediction, joint_mask
+from napari_film.inference.prediction import joint_mask
+from napari_film.plugin.appearance import Appearance
 from napari_film.plugin.channel_form import ChannelForm
 from napari_film.plugin.checkpoint_picker import CheckpointPicker
-from napari_film.plugin.layers import GeometryNeeded, demo_model, geometry_of, volume_from_layer
-from napari_film.plugin.mask_layer import MaskLayer
+from napari_film.plugin.layers import GeometryNeeded, demo_model, volume_from_layer
 from napari_film.plugin.metadata_form import MetadataForm
 from napari_film.plugin.model_card import ModelCard
+from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.preferences import preferences
-from napari_film.plugin.resliced_layer import ReslicedLayer
 from napari_film.plugin.run_panel import RunPanel
 from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.slice_view import SliceView
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 
-_IDLE = 15  # ms between slices that are resampled for display while nothing else is to do
 _WIDTH = 340  # px: a field's name and its value side by side
 
 
@@ -60,12 +62,6 @@ class SegmentWidget(QWidget):
         wanted = preferences()
         self.session = SegmentationSession(notify=self._bell.rung.emit, memory=wanted.kept_masks_bytes)
         self._bell.rung.connect(self._drain)  # rung on the engine's thread, so Qt queues it
-        self._mask: MaskLayer | None = None
-        self._channels: list[Image] = []  # the layers that were opened, the reference first
-        self._resliced: list[ReslicedLayer] = []  # stand for channels that are on another grid than the reference
-        self._idle = QTimer(self)
-        self._idle.setInterval(_IDLE)
-        self._idle.timeout.connect(self._reslice_next)
         self._arrived: list[int] = []  # slices of the shown mask that one drain brought
 
         self.picker = CheckpointPicker()
@@ -73,11 +69,14 @@ class SegmentWidget(QWidget):
         self.channel_form = ChannelForm(viewer)
         self.metadata_form = MetadataForm()
         self.all_values = QCheckBox("All values in one mask")
+        self.all_values.setObjectName("film_all_values")
         self.all_values.hide()
         self.run_panel = RunPanel()
         self.run_panel.setPlan(None, wanted=wanted.device)
         self.slice_view = SliceView(viewer)
+        self.layers = OpenedLayers(viewer, self.slice_view)
         self.save_button = QPushButton("Save mask as NIfTI…")
+        self.save_button.setObjectName("film_save")
         self.save_button.setEnabled(False)
         self._lay_out()
         self._wire()
@@ -96,25 +95,32 @@ class SegmentWidget(QWidget):
 
     def close_session(self) -> None:
         """End everything: keep a whole mask as an ordinary layer, remove a part of one, end the engine's thread."""
+        if self.session.state is State.CLOSED:
+            return
         self.session.forget()
-        self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
-        self._viewer.dims.events.current_step.disconnect(self._slice_moved)
+        self.layers.close()
         self.slice_view.close_view()
         self.channel_form.close_form()
         self.session.close()
+        self.setEnabled(False)
 
     def segment(self) -> None:
-        """Segment the chosen images under the chosen metadata."""
+        """Segment the chosen images under the chosen metadata; a mask of the same images is shown anew, not twice."""
         with _told():
             layers = self.channel_form.value()
             volumes = self._volumes(layers)
-            if volumes is None:
+            header = self.session.header
+            if volumes is None or header is None:
                 return
+            chosen = [layer for layer in layers if layer is not None]
+            if chosen == self.layers.channels:
+                self.layers.drop_mask()
             self.session.forget()
-            self._channels = [layer for layer in layers if layer is not None]
-            self._slice_moved()
-            self.session.segment(volumes, device=preferences().device)
+            self.layers.open(chosen, header.preprocessing.slice_axis)
+            wanted = preferences()
+            self.session.set_memory(wanted.kept_masks_bytes)
+            self.session.segment(volumes, device=wanted.device)
 
     def save(self, path: Path) -> None:
         """Write the shown mask and its sidecar.
@@ -126,12 +132,13 @@ class SegmentWidget(QWidget):
         """
         from napari_film import nifti
 
-        predictions = self.session.predictions()
-        if not predictions or self.session.header is None:
+        results = self.session.results
+        if results is None or not any(prediction.kept.computed.any() for prediction in results.predictions()):
             raise InputError("There is no mask to save; press Segment first.")
+        predictions = results.predictions()
         mask = joint_mask(predictions)
-        content = self._sidecar(predictions)
-        nifti.write(path, mask, predictions[0].prepared.reference, names=sidecar.label_names(self.session.header, predictions))
+        content = self._describe(mask)
+        nifti.write(path, mask, predictions[0].prepared.reference, names=sidecar.label_names(results.choice.header, predictions))
         write_text(sidecar.sidecar_path(path), sidecar.to_json(content))
 
     def _lay_out(self) -> None:
@@ -171,6 +178,8 @@ class SegmentWidget(QWidget):
         self.run_panel.segment_clicked.connect(self.segment)
         self.run_panel.cancel_clicked.connect(session.cancel)
         self.save_button.clicked.connect(self._save_clicked)
+        self.layers.left.connect(self._layers_left)
+        self.layers.moved.connect(session.set_visible)
         session.checkpoint_changed.connect(self._show_checkpoint)
         session.metadata_changed.connect(self.metadata_form.setValue)
         session.state_changed.connect(self.run_panel.setState)
@@ -178,34 +187,31 @@ class SegmentWidget(QWidget):
         session.plan_changed.connect(self._show_plan)
         session.shown_changed.connect(self._show_mask)
         session.slice_changed.connect(self._arrived.append)
-        session.released.connect(self._release_mask)
+        session.released.connect(self._release)
         session.told.connect(show_info)
         session.failed.connect(show_error)
         self._viewer.layers.events.inserted.connect(self._layer_inserted)
-        self._viewer.layers.events.removed.connect(self._layer_removed)
-        self._viewer.dims.events.current_step.connect(self._slice_moved)
 
     # what a person does
 
     def _checkpoint_chosen(self, path: Path | None) -> None:
         with _told():
             self.session.set_checkpoint(path)
+        self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
 
     def _channels_chosen(self, layers: Sequence["Image | None"]) -> None:
-        if self._channels and list(layers) != self._channels:
+        if self.layers.channels and list(layers) != self.layers.channels:
             self.session.forget()
 
     def _metadata_chosen(self, values: dict[str, Any]) -> None:
         with _told():
             self.session.set_metadata(values)
+        self.metadata_form.setValue(self.session.metadata)  # the former ones where these were refused
 
-    def _slice_moved(self, event: Any = None) -> None:
-        if self._channels and self.session.header is not None:
-            index = self.slice_view.visible_slice(self._channels[0], self.session.header.preprocessing.slice_axis)
-            if index is not None:
-                self.session.set_visible(index)
-                for resliced in self._resliced:
-                    resliced.fill(index)
+    def _layers_left(self, sentence: str) -> None:
+        self.session.forget()
+        if sentence:
+            show_info(sentence)
 
     def _volumes(self, layers: Sequence["Image | None"]) -> list[Volume] | None:
         """Give the chosen images; None where the person did not want to say how large the voxels are."""
@@ -234,35 +240,23 @@ class SegmentWidget(QWidget):
         self._offer_demo_model(event.value)
 
     def _offer_demo_model(self, layer: "Layer") -> None:
-        """Choose the demo model of a sample that was opened, where nobody has chosen or computed anything yet."""
-        model = bundled_checkpoints().get(demo_model(layer) or "")
-        if model is not None and self.session.prepared is None and self.session.state in (State.EMPTY, State.READY):
+        """Choose the demo model of a sample that was opened, where nobody has chosen another or computed anything yet."""
+        bundled = bundled_checkpoints()
+        model = bundled.get(demo_model(layer) or "")
+        idle = self.session.prepared is None and self.session.state in (State.EMPTY, State.READY)
+        if model is not None and idle and self.session.checkpoint in {None, *bundled.values()} - {model}:
             self._checkpoint_chosen(model)
-
-    def _layer_removed(self, event: Any) -> None:
-        if self._mask is not None and event.value is self._mask.layer:
-            self._mask = None
-            self.session.forget()
-        elif event.value in self._channels:
-            self.session.forget()
 
     # what the session says
 
     def _drain(self) -> None:
         self.session.drain()
-        if self._arrived and self._mask is not None:
-            slices, self._arrived[:] = list(self._arrived), []
-            self._mask.put(slices, [self.session.mask(slice(i, i + 1))[0] for i in slices], seen=self._seen(slices))
-            if self.session.predictions() and all(prediction.kept.complete for prediction in self.session.predictions()):
-                self._show_mask()  # now with volumes in ml and without the veil among its names
-        self._arrived.clear()
-
-    def _seen(self, slices: Sequence[int]) -> bool:
-        header = self.session.header
-        if header is None or not self._channels or self._viewer.dims.ndisplay == 3:
-            return True
-        index = self.slice_view.visible_slice(self._channels[0], header.preprocessing.slice_axis)
-        return index is None or index in slices
+        slices, self._arrived[:] = list(self._arrived), []
+        results = self.session.results
+        if slices and results is not None:
+            self.layers.put(slices, [results.mask(slice(i, i + 1))[0] for i in slices])
+            if results.complete:
+                self.layers.describe(self._appearance())
 
     def _show_checkpoint(self, header: Header | None) -> None:
         self.card.setValue(header)
@@ -270,100 +264,56 @@ class SegmentWidget(QWidget):
         self.metadata_form.setSchema(header.metadata_schema if header else None)
         self.all_values.setChecked(False)
         self.all_values.setVisible(header is not None and header.metadata_schema.target is not None)
-        self.picker.setValue(self.session.checkpoint)
 
     def _show_plan(self, plan: Plan | None) -> None:
         self.run_panel.setPlan(plan, wanted=preferences().device)
-        self.run_panel.setBanner(self.session.notices)
-        self.save_button.setEnabled(plan is not None)
+        self.run_panel.setBanner([*self.session.notices, *self._coverage()])
 
     def _show_progress(self, done: int, total: int) -> None:
         self.run_panel.setProgress(done, total)
+        self.save_button.setEnabled(done > 0)
+
+    def _coverage(self) -> list[str]:
+        """Say which channels do not cover the reference."""
+        prepared, header = self.session.prepared, self.session.header
+        if prepared is None or header is None:
+            return []
+        reference = header.channels[0].name
+        return [
+            f"{channel.name} covers {math.floor(100 * part)} % of {reference}."
+            for channel, part in zip(header.channels, prepared.coverage, strict=True)
+            if part < 1
+        ]
 
     def _show_mask(self) -> None:
-        predictions, header = self.session.predictions(), self.session.header
-        if not predictions or header is None or not self._channels:
-            return
         self._arrived.clear()
-        mask = self.session.mask()
-        axis = header.preprocessing.slice_axis
-        if self._mask is None:
-            reference = self._channels[0]
-            self._reslice(reference)
-            self._mask = MaskLayer(reference, geometry_of(reference), axis, mask)
-            order = tuple(self._viewer.dims.order)
-            self.slice_view.turn_to(reference, axis)
-            if tuple(self._viewer.dims.order) != order:
-                self._viewer.reset_view()
-            self._mask.show(mask, **self._appearance(predictions, header))
-            self._viewer.layers.selection.active = self._viewer.add_layer(self._mask.layer)
-        else:
-            self._mask.show(mask, **self._appearance(predictions, header))
+        results = self.session.results
+        if results is not None and self.layers.channels:
+            self.layers.show(results.mask(), self._appearance(), results.opened.prepared)
 
-    def _appearance(self, predictions: Sequence[Prediction], header: Header) -> dict[str, Any]:
-        choices = header.metadata_schema.target or next(iter(header.metadata_schema), None)
-        value = predictions[0].metadata.values[choices.name] if choices else None
-        values = (
-            ["all " + choices.name + " values"]
-            if choices and len(predictions) > 1
-            else [str(v) for v in predictions[0].metadata.values.values()]
-        )
-        place = choices.choices.index(value) if choices and hasattr(choices, "choices") else 0
-        complete = all(prediction.kept.complete for prediction in predictions)
-        return {
-            "name": f"{header.classes[0] if len(header.classes) == 1 else header.name}: {', '.join(values) or 'no metadata'}",
-            "names": sidecar.label_names(header, predictions),
-            "first_colour": 0 if len(predictions) > 1 else place,
-            "result": {"sidecar": self._sidecar(predictions)} if complete else {"sidecar": None},
-        }
+    def _appearance(self) -> Appearance:
+        results = self.session.results
+        if results is None:
+            raise InputError("There is no mask to describe; press Segment first.")
+        return Appearance.of(results.predictions(), results.choice.header, self._describe(None))
 
-    def _sidecar(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
-        header = self.session.header
-        checkpoint = self.session.checkpoint
-        if header is None or checkpoint is None:
+    def _describe(self, mask: NDArray[np.uint8] | None) -> dict[str, Any]:
+        """How the shown mask came to be, with the volumes in ``mask`` (I, J, K)."""
+        results, checkpoint = self.session.results, self.session.checkpoint
+        if results is None or checkpoint is None:
             raise InputError("There is no mask to describe; press Segment first.")
         return sidecar.describe(
-            predictions,
-            joint_mask(predictions),
-            header,
+            results.predictions(),
+            mask,
+            results.choice.header,
             model=checkpoint.name,
             model_hash=self.session.model_hash,
             sources=self.session.sources,
         )
 
-    def _reslice(self, reference: "Image") -> None:
-        """Show the other channels on the reference's grid, as the network sees them."""
-        prepared = self.session.prepared
-        if prepared is None or len(prepared.channels) != len(self._channels):
-            return  # the channels of one 4D image are on one grid
-        for layer, channel in zip(self._channels, prepared.channels, strict=True):
-            if not channel.aligned:
-                resliced = ReslicedLayer(layer, reference, geometry_of(reference), prepared, channel)
-                self._resliced.append(resliced)
-                self._viewer.add_layer(resliced.layer)
-        self._slice_moved()
-        if self._resliced:
-            self._idle.start()
-
-    def _reslice_next(self) -> None:
-        unfinished = [resliced for resliced in self._resliced if not resliced.complete]
-        if unfinished:
-            unfinished[0].fill(None)
-        else:
-            self._idle.stop()
-
-    def _release_mask(self, predictions: Sequence[Prediction]) -> None:
-        """Let a whole mask stay as an ordinary layer, and take a part of one away."""
-        mask, self._mask = self._mask, None
-        resliced, self._resliced = self._resliced, []
-        self._channels = []
-        self._idle.stop()
-        for stand_in in resliced:
-            stand_in.give_back()
-            if stand_in.layer in self._viewer.layers:
-                self._viewer.layers.remove(stand_in.layer)
-        if mask is not None and not all(prediction.kept.complete for prediction in predictions) and mask.layer in self._viewer.layers:
-            self._viewer.layers.remove(mask.layer)
+    def _release(self, complete: bool) -> None:
+        self._arrived.clear()
+        self.layers.release(complete=complete)
 
 
 @contextmanager

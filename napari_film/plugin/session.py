@@ -9,7 +9,6 @@ States: EMPTY (no checkpoint) -> READY -> RUNNING (what is shown is being comput
 FAILED until the next start; CLOSED for good.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -24,10 +23,11 @@ from napari_film.header import Header, read_header
 from napari_film.inference.agenda import outward
 from napari_film.inference.engine import Engine
 from napari_film.inference.plan import DeviceName, Plan
-from napari_film.inference.prediction import Prediction, joint_labels
+from napari_film.inference.prediction import Prediction
 from napari_film.inference.request import Event, Failure, Fallback, Finished, Opened, Request, SliceResult
-from napari_film.inference.store import Kept, ProbabilityStore
+from napari_film.inference.store import ProbabilityStore
 from napari_film.plugin.choice import Choice
+from napari_film.plugin.results import Results
 from napari_film.preprocessing import Prepared
 from napari_film.volume import Volume
 
@@ -61,7 +61,7 @@ class SegmentationSession:
     slice_changed = Signal(int)  # one slice of the shown mask was computed
     progress_changed = Signal(int, int)  # slices of the shown mask: computed, in all
     plan_changed = Signal(object)  # Plan or None
-    released = Signal(list)  # the shown predictions, just before the images they belong to are let go
+    released = Signal(bool)  # the opened images are let go; whether the shown mask was complete
     told = Signal(str)  # a sentence for the person
     failed = Signal(str)  # a sentence for the person: nothing goes on
 
@@ -140,6 +140,8 @@ class SegmentationSession:
         CheckpointError
             If the file cannot be used; the session then stays as it was.
         """
+        if self._state is State.CLOSED:
+            return
         header = read_header(path) if path is not None else None
         self.forget()
         self._checkpoint = path
@@ -205,14 +207,19 @@ class SegmentationSession:
         What was computed stays in the store, under keys that name the images' content and the checkpoint: the same
         images opened again are shown at once.
         """
+        if self._state is State.CLOSED:
+            return
         self._engine.cancel()
-        if self._opened is not None:
-            self.released.emit(self.predictions())
+        results, opening = self.results, self._opening
         self._generation += 1
         self._opening = self._working = False
         self._opened = None
         self._sources = ()
-        self.plan_changed.emit(None)
+        self._store.hold(())
+        if results is not None or opening:
+            self.released.emit(results is not None and results.complete)
+            self.progress_changed.emit(0, 0)
+            self.plan_changed.emit(None)
         self._settle()
 
     def drain(self) -> None:
@@ -232,22 +239,15 @@ class SegmentationSession:
             self._state = State.CLOSED  # told to nobody: the widgets that listened may be gone
         return self._engine.close(timeout)
 
+    @property
+    def results(self) -> Results | None:
+        """What was computed, as the choice shows it; None until the images are open."""
+        return Results(self._opened, self._choice, self._store) if self._opened and self._choice else None
+
     def predictions(self) -> list[Prediction]:
-        """Give what is shown as predictions: one, or one per value of the target field; empty before anything was computed."""
-        if self._opened is None or self._choice is None:
-            return []
-        header, opened = self._choice.header, self._opened
-        return [
-            Prediction(
-                opened.prepared,
-                metadata,
-                self._kept(opened, self._choice.condition(metadata)),
-                header.thresholds_for(metadata.values),
-                opened.plan,
-                opened.notices,
-            )
-            for metadata in self._choice.shown()
-        ]
+        """Give what is shown as predictions: one, or one per value of the target field; empty before images are open."""
+        results = self.results
+        return results.predictions() if results else []
 
     def mask(self, slices: slice = slice(None)) -> NDArray[np.uint8]:
         """Labels (N, H, W) of the shown mask in sliced layout; NOT_COMPUTED where it was not computed.
@@ -257,15 +257,10 @@ class SegmentationSession:
         ValueError
             If no images are open.
         """
-        predictions = self.predictions()
-        if not predictions:
+        results = self.results
+        if results is None:
             raise ValueError("no images are open")
-        return joint_labels(predictions, slices)
-
-    def progress(self) -> tuple[int, int]:
-        """Slices of the shown mask that were computed, and in all."""
-        computed = [prediction.kept.computed for prediction in self.predictions()]
-        return sum(int(part.sum()) for part in computed), sum(len(part) for part in computed)
+        return results.mask(slices)
 
     def _take(self, event: Event) -> None:
         generation = event.request.generation if isinstance(event, SliceResult) else event.generation
@@ -280,49 +275,43 @@ class SegmentationSession:
         elif isinstance(event, Fallback) and self._opened:
             self._opened = replace(self._opened, plan=event.plan, notices=(*self._opened.notices, event.notice))
             self.plan_changed.emit(event.plan)
-            self.shown_changed.emit()
-        elif isinstance(event, Finished):
+            self._show(compute=self._working)  # asked for anew: what was wanted may have been said after the engine fell back
+        elif isinstance(event, Finished) and self._engine.idle:  # else it is the end of what was wanted before
             self._working = False
             self._settle()
         elif isinstance(event, Failure):
-            self._opening = self._working = False
+            self._engine.cancel()
+            if self._opened is None:
+                self.forget()
+            self._working = False
             self._set_state(State.FAILED)
             self.failed.emit(event.message)
 
     def _keep(self, result: SliceResult) -> None:
-        if self._opened is None or self._choice is None or result.key != self._opened.key(result.request.condition):
+        results = self.results
+        if results is None or result.key != results.opened.key(result.request.condition):
             return
-        self._store.put(result, self._opened.prepared.shape[0])
-        if result.request.condition not in map(self._choice.condition, self._choice.shown()):
+        self._store.put(result, results.opened.prepared.shape[0])
+        if result.request.condition not in results.shown:
             return
-        if all(prediction.kept.computed[result.index] for prediction in self.predictions()):
+        if results.has(result.index):
             self.slice_changed.emit(result.index)
-        self.progress_changed.emit(*self.progress())
+        self.progress_changed.emit(*results.progress())
         self._settle()
 
-    def _show(self) -> None:
+    def _show(self, *, compute: bool = True) -> None:
         """Show the chosen condition values: what is kept of them at once, what is missing when it comes."""
-        if self._opened is None or self._choice is None:
+        results = self.results
+        if results is None:
             return
+        self._store.hold(results.keys)
         self.shown_changed.emit()
-        self.progress_changed.emit(*self.progress())
-        self._compute(self._opened, self._choice)
+        self.progress_changed.emit(*results.progress())
+        if compute:
+            done = {Request(self._generation, condition): slices for condition, slices in results.wanted().items()}
+            self._working = True
+            self._engine.submit(list(done), self._order(results.opened), together=len(results.shown), done=done)
         self._settle()
-
-    def _compute(self, opened: Opened, choice: Choice) -> None:
-        """Want what is missing of the shown mask, then of the other condition values that memory has room for."""
-        shown = choice.shown()
-        room = self._store.room_for(len(choice.header.classes) * math.prod(opened.prepared.shape))
-        wanted = [choice.condition(metadata) for metadata in [*shown, *choice.others()[: max(0, room - len(shown))]]]
-        done = {
-            Request(self._generation, condition): np.flatnonzero(self._kept(opened, condition).computed).tolist() for condition in wanted
-        }
-        self._working = True
-        self._engine.submit(list(done), self._order(opened), together=len(shown), done=done)
-
-    def _kept(self, opened: Opened, condition: tuple[float, ...]) -> Kept:
-        classes = len(self._choice.header.classes) if self._choice else 1
-        return self._store.get(opened.key(condition)) or Kept.empty(classes, opened.prepared.shape)
 
     def _order(self, opened: Opened) -> list[int]:
         count = opened.prepared.shape[0]
@@ -335,8 +324,8 @@ class SegmentationSession:
             if self._state is not State.FAILED:
                 self._set_state(State.READY)
             return
-        complete = self._opened is not None and all(prediction.kept.complete for prediction in self.predictions())
-        self._set_state(State.AHEAD if complete else State.RUNNING)
+        results = self.results
+        self._set_state(State.AHEAD if results is not None and results.complete else State.RUNNING)
 
     def _set_state(self, state: State) -> None:
         if state is not self._state:

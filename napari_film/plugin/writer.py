@@ -1,8 +1,10 @@
 """Writers of NIfTI for napari: a layer goes back onto the voxels of the file it came from."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_film.atomic import write_text
 from napari_film.errors import InputError
 from napari_film.plugin.layers import GeometryNeeded, LayerError, borrow_geometry, label_names, volume_from_layer
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 def write_labels(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save a Labels layer with the names of its labels; the file appears whole or not at all.
 
+    Beside a mask of ours goes the file that says how it was made, unless a part was not computed or painted over.
     A layer drawn by hand has the geometry of the image that it lies on, or else its own scale and affine.
 
     Raises
@@ -37,17 +40,18 @@ def _write(path: str, data: Any, attributes: Mapping[str, Any], kind: Literal["i
     if viewer is not None:
         borrow_geometry(layer, viewer.layers)
     try:
-        _write_layer(path, layer)
+        return _write_layer(path, layer)
     except InputError as error:
         # napari takes a ValueError of a writer for "no writer found", and says that instead.
         raise OSError(str(error)) from error
-    return [path]
 
 
-def _write_layer(path: str, layer: "Image | Labels") -> None:
+def _write_layer(path: str, layer: "Image | Labels") -> list[str]:
     from napari.layers import Labels
 
     from napari_film import nifti
+    from napari_film.inference import sidecar
+    from napari_film.plugin.mask_layer import provenance
 
     try:
         volume = volume_from_layer(layer)
@@ -55,7 +59,13 @@ def _write_layer(path: str, layer: "Image | Labels") -> None:
         raise LayerError(
             f"{layer.name} does not say how large its voxels are, so no NIfTI can be written; set its scale and its units to mm first."
         ) from error
-    if isinstance(layer, Labels):
-        nifti.write(path, volume.data, volume, names=label_names(layer))
-    else:
+    if not isinstance(layer, Labels):
         nifti.write(path, volume.data, volume, dtype=volume.data.dtype)
+        return [path]
+    nifti.write(path, volume.data, volume, names=label_names(layer))
+    made = provenance(layer)
+    if made is None:
+        return [path]
+    beside = sidecar.sidecar_path(Path(path))
+    write_text(beside, sidecar.to_json(sidecar.with_volumes(made, volume.data, volume.affine)))
+    return [path, str(beside)]
