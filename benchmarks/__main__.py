@@ -19,9 +19,8 @@ def processor() -> str:
 
 def main() -> None:
     """Measure and print."""
-    print(
-        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads, Python {platform.python_version()}"
-    )
+    versions = f"torch {torch.__version__}, Python {platform.python_version()}"
+    print(f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; {versions}")
     print(f"{'what':<48}{'median ms':>12}{'minimum ms':>12}{'runs':>6}")
     for timing in [measure(model) for model in ("spinal_tumor", "abdomen") for measure in (time_slice, time_command_line)]:
         print(f"{timing.what:<48}{1000 * timing.median:>12.1f}{1000 * timing.minimum:>12.1f}{timing.runs:>6}")
