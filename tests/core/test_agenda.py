@@ -22,6 +22,17 @@ def taken(agenda: Agenda, most: int = 1) -> list[tuple[Request, tuple[int, ...]]
     return work
 
 
+def waits(agenda: Agenda) -> bool:
+    """Whether there is nothing to take. Ends the agenda."""
+    thread = threading.Thread(target=agenda.take, args=(1,), daemon=True)
+    thread.start()
+    thread.join(0.2)  # one that has something to take is long gone by then
+    waiting = thread.is_alive()
+    agenda.stop()
+    thread.join(10)
+    return waiting and not thread.is_alive()
+
+
 def test_one_request_after_the_other_each_in_the_order_given() -> None:
     agenda = Agenda()
     agenda.submit([B, A], [2, 0, 1])
@@ -64,8 +75,7 @@ def test_submitting_replaces_what_was_wanted() -> None:
     assert taken(agenda) == [(B, (1,))]
     agenda.submit([A], [0, 1])
     agenda.submit([], [0, 1])
-    agenda.run(lambda: None)
-    assert callable(agenda.take(1))
+    assert waits(agenda)
 
 
 def test_restarting_wants_everything_of_the_generation_anew() -> None:
@@ -85,8 +95,17 @@ def test_a_failure_of_one_generation_cancels_no_other() -> None:
     assert taken(agenda) == [(Request(2, ()), (0,))]
     agenda.submit([Request(2, ())], [0])
     agenda.cancel(2)
-    agenda.run(lambda: None)
-    assert callable(agenda.take(1))
+    assert waits(agenda)
+
+
+def test_cancelling_drops_whatever_was_wanted() -> None:
+    agenda = Agenda()
+    agenda.submit([Request(2, ())], [0])
+    assert not waits(agenda)
+    agenda = Agenda()
+    agenda.submit([Request(2, ())], [0])
+    agenda.cancel()
+    assert waits(agenda)
 
 
 def test_an_errand_comes_first_drops_what_was_wanted_and_the_errand_before_it() -> None:
@@ -101,6 +120,10 @@ def test_an_errand_comes_first_drops_what_was_wanted_and_the_errand_before_it() 
     errand()
     assert said == ["second"]
     assert taken(agenda) == [(B, (5,))]
+    agenda.submit([A], [0])
+    agenda.run(print)
+    assert agenda.take(1) is print
+    assert waits(agenda)
 
 
 def test_stopping_ends_everything() -> None:
