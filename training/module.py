@@ -10,13 +10,14 @@ import lightning
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_film.conditioning import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
 from napari_film.models.unet import FiLMedUNet
 
 from .dataset import PreparedCase
-from .losses import dice_and_cross_entropy, soft_dice_loss
+from .losses import soft_dice_loss, soft_dice_loss_per_condition
 from .manifest import given
 from .recipe import Recipe
 from .scoring import dice_score
@@ -52,7 +53,13 @@ class TrainingModule(lightning.LightningModule):
         """Loss of images (B, C, H, W) under conditions (B, M) against the truth (B, K, H, W)."""
         images, conditions, truth = batch
         logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), self.network.film(conditions)).float()
-        loss = soft_dice_loss(logits.sigmoid(), truth) if self.recipe.training.loss == "dice" else dice_and_cross_entropy(logits, truth)
+        settings = self.recipe.training
+        if settings.dice_over == "batch":
+            loss = soft_dice_loss(logits.sigmoid(), truth)
+        else:
+            loss = soft_dice_loss_per_condition(logits.sigmoid(), truth, conditions)
+        if settings.loss == "dice+bce":
+            loss = loss + functional.binary_cross_entropy_with_logits(logits, truth)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 

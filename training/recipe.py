@@ -195,6 +195,7 @@ class Training(_Part):
     foreground: float = Field(default=0.75, ge=0, le=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     loss: Literal["dice", "dice+bce"] = "dice"
+    dice_over: Literal["batch", "condition"] = "batch"
     metadata_dropout: float = Field(default=0.25, ge=0, le=1)
     augmentation: bool = True
     validate_every: int = Field(default=1, ge=1)

@@ -125,6 +125,12 @@ def test_an_output_that_is_a_file_is_told(write_recipe: Callable[..., Path], tmp
         run(write_recipe(), tmp_path / "file")
 
 
+def test_dice_over_each_condition_trains(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    loss = 'epochs = 1\nloss = "dice+bce"\ndice_over = "condition"'
+    fitted = run(write_recipe(("epochs = 2", loss), text=TARGET_RECIPE), tmp_path / "run")
+    assert fitted.scores["best_epoch"] == 1
+
+
 def test_stopping_keeps_the_best_and_says_so(write_recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(self: LightningModule) -> None:
         if self.current_epoch == 1:

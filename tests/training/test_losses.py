@@ -1,9 +1,8 @@
 import pytest
 import torch
 from monai.losses import DiceLoss
-from torch.nn import functional
 
-from napari_film.training.losses import dice_and_cross_entropy, soft_dice_loss
+from napari_film.training.losses import soft_dice_loss, soft_dice_loss_per_condition
 
 
 @pytest.fixture
@@ -26,7 +25,17 @@ def test_dice_of_counts() -> None:
     assert float(soft_dice_loss(torch.zeros_like(truth), torch.zeros_like(truth))) == 0
 
 
-def test_cross_entropy_is_added(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
-    logits, truth = pair
-    expected = soft_dice_loss(logits.sigmoid(), truth) + functional.binary_cross_entropy(logits.sigmoid(), truth)
-    torch.testing.assert_close(dice_and_cross_entropy(logits, truth), expected)
+def test_dice_per_condition_is_the_mean_over_conditions(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    probabilities, truth = pair[0].sigmoid(), pair[1]
+    conditions = torch.eye(2)[[0, 1, 0, 0]]
+    expected = (soft_dice_loss(probabilities[[0, 2, 3]], truth[[0, 2, 3]]) + soft_dice_loss(probabilities[[1]], truth[[1]])) / 2
+    torch.testing.assert_close(soft_dice_loss_per_condition(probabilities, truth, conditions), expected)
+
+
+def test_per_condition_a_small_organ_counts_as_much_as_a_large_one() -> None:
+    truth = torch.zeros(2, 1, 20, 20)
+    truth[0, :, :18], truth[1, :, :2, :2] = 1, 1
+    without_small = truth.clone()
+    without_small[1] = 0
+    assert float(soft_dice_loss(without_small, truth)) < 0.01
+    assert float(soft_dice_loss_per_condition(without_small, truth, torch.eye(2))) == pytest.approx(0.4)
