@@ -23,6 +23,7 @@ METADATA_KEY = "napari_film"
 DEFAULT_THRESHOLD = 128
 """In 256ths of probability, as kept probabilities are: a voxel belongs to the mask where floor(256 p) >= threshold."""
 
+_MOST_LABELS = 254  # of 8 bits, beside the background and what was not computed
 _LONGEST_JSON = 100_000_000  # bytes, as the format itself allows
 _PICKLES = (b"PK", b"\x80")  # torch's archives, and pickles of protocol 2 and later
 _Finite = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no other numbers
@@ -125,6 +126,9 @@ class Header(_Part):
             raise ValueError(f"slices are padded to multiples of {self.preprocessing.divisor}, not of {architecture.divisor}")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"two classes have one name: {', '.join(self.classes)}")
+        values = len(schema.target.values) if schema.target else 1
+        if values * architecture.classes > _MOST_LABELS:
+            raise ValueError(f"{values} target values of {architecture.classes} classes are more than the {_MOST_LABELS} labels of a mask")
         for threshold in self.thresholds:
             if len(threshold.classes) != architecture.classes:
                 raise ValueError(f"a threshold does not have {architecture.classes} classes")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_film.conditioning import Metadata
+from napari_film.inference.kept import Kept
 from napari_film.inference.masks import NOT_COMPUTED, label_mask
 from napari_film.inference.plan import Plan
-from napari_film.inference.store import Kept
 from napari_film.preprocessing import Prepared
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from napari_film.checkpoint import Checkpoint
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.inference.kept import Kept
 from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName, available_devices, check_replay, make_plan
 from napari_film.inference.prediction import Prediction
 from napari_film.inference.runner import OutOfMemory, Runner
-from napari_film.inference.store import Kept
 from napari_film.preprocessing import Prepared, prepare
 from napari_film.volume import Volume
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_film.inference.kept import Kept
 from napari_film.inference.prediction import Prediction, joint_labels
 from napari_film.inference.request import Opened, ProbabilityKey
-from napari_film.inference.store import Kept, ProbabilityStore
+from napari_film.inference.store import ProbabilityStore
 from napari_film.plugin.choice import Choice
 
 Condition = tuple[float, ...]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from napari_film.inference.kept import Kept
 from napari_film.inference.request import ProbabilityKey, Request, SliceResult, image_hash
-from napari_film.inference.store import Kept, ProbabilityStore
+from napari_film.inference.store import ProbabilityStore
 from napari_film.volume import Volume
 
 
