@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from napari_film.conditioning import CategoricalField
 from napari_film.header import CheckpointError, Header, Range, parse_header, read_header
 
 
@@ -135,6 +136,9 @@ def test_more_parts_that_do_not_agree_are_refused(make_header: Callable) -> None
         make_header(classes=("a", "a"))
     with pytest.raises(ValueError, match="1 channel normalisations for an architecture that has 2"):
         make_header(channels=2, preprocessing={"normalisation": ({},)})
+    many = CategoricalField(name="structure", role="target", values=tuple(f"s{i}" for i in range(128)))
+    with pytest.raises(ValueError, match="128 target values of 2 classes are more than the 254 labels of a mask"):
+        make_header(many, classes=("a", "b"))
     with pytest.raises(ValueError, match="finite"):
         Range(low=0, median=float("nan"), high=1)
 
