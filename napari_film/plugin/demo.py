@@ -77,9 +77,8 @@ def _swap_through(viewer: "napari.Viewer", widget: "SegmentWidget", sample: str,
     rows: list[tuple[str, ...]] = []
     widget.segment()
     for value in field.choices:
-        widget.metadata_form.setValue({**session.metadata, field.name: value})
-        session.set_metadata(widget.metadata_form.value())
-        _wait(lambda: bool(messages) or _complete(widget))
+        session.set_metadata({**session.metadata, field.name: value})
+        wait_until(lambda: bool(messages) or _complete(widget))
         if messages:
             raise InputError(messages[0])
         mask = joint_mask(session.predictions())
@@ -89,7 +88,7 @@ def _swap_through(viewer: "napari.Viewer", widget: "SegmentWidget", sample: str,
         rows.append((sample, value, f"{volume:.2f}", f"{_dice(mask == 1, reference.data == _label(field, value)):.3f}", picture.name))
     if field.role == "target":
         widget.all_values.setChecked(True)
-        _wait(lambda: bool(messages) or _complete(widget))
+        wait_until(lambda: bool(messages) or _complete(widget))
         viewer.screenshot(str(output / f"{sample}-all.png"), canvas_only=False, flash=False)
     return rows
 
@@ -101,11 +100,17 @@ def _label(field: CategoricalField, value: str) -> int:
 
 def _complete(widget: "SegmentWidget") -> bool:
     predictions = widget.session.predictions()
-    return bool(predictions) and all(prediction.kept.complete for prediction in predictions) and widget.session.state is not State.RUNNING
+    return bool(predictions) and all(prediction.kept.complete for prediction in predictions) and widget.session.state is State.READY
 
 
-def _wait(done: Callable[[], bool]) -> None:
-    """Let the window live until ``done``."""
+def wait_until(done: Callable[[], bool]) -> None:
+    """Let the window live until ``done``.
+
+    Raises
+    ------
+    InputError
+        If that takes too long.
+    """
     loop, poll, limit = QEventLoop(), QTimer(), QTimer()
     poll.timeout.connect(lambda: loop.quit() if done() else None)
     limit.timeout.connect(loop.quit)
