@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind people can tell apart, the brightest first
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")
-VEIL = (0.5, 0.5, 0.5, 0.35)
+VEIL = (0.5, 0.5, 0.5, 0.65)
 
 
 class MaskLayer:
