@@ -77,14 +77,18 @@ def read_cases(
 
 
 def score_table(readings: Iterable[Reading], class_index: int, thresholds: Callable[[str], Sequence[int]]) -> Table:
-    """Mean Dice over the cases of each true value, under each given value, at the given value's thresholds."""
+    """Mean Dice over the cases of each true value, under each given value, at the given value's thresholds; rows in the order of the columns."""
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    columns: list[str] = []
     for reading in readings:
         curve = reading.dice(class_index)
         found = scores[reading.true][reading.given]
+        if reading.given not in columns:
+            columns.append(reading.given)
         if curve is not None:
             found.append(float(curve[thresholds(reading.given)[class_index]]))
-    return {true: {value: _mean(dice) for value, dice in row.items()} for true, row in sorted(scores.items())}
+    rows = [value for value in columns if value in scores] + sorted(set(scores) - set(columns))
+    return {true: {value: _mean(dice) for value, dice in scores[true].items()} for true in rows}
 
 
 def per_subject(
