@@ -77,7 +77,7 @@ def read_cases(
 
 
 def score_table(readings: Iterable[Reading], class_index: int, thresholds: Callable[[str], Sequence[int]]) -> Table:
-    """Mean Dice over the cases of each true value, under each given value, at the given value's thresholds; rows in the order of the columns."""
+    """Mean Dice over the cases of each true value, under each given value and at its thresholds; rows are ordered as columns."""
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     columns: list[str] = []
     for reading in readings:
