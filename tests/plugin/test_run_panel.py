@@ -1,0 +1,65 @@
+"""The panel shows what it is told."""
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton
+
+from napari_film.inference.plan import Plan
+from napari_film.plugin.run_panel import RunPanel
+from napari_film.plugin.session import State
+
+
+@pytest.fixture
+def panel(qtbot):
+    panel = RunPanel()
+    qtbot.addWidget(panel)
+    panel.show()
+    return panel
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "enabled"),
+    [
+        (State.EMPTY, "Segment", False),
+        (State.READY, "Segment", True),
+        (State.RUNNING, "Cancel", True),
+        (State.AHEAD, "Cancel", True),
+        (State.FAILED, "Segment", True),
+        (State.CLOSED, "Segment", False),
+    ],
+)
+def test_the_button_names_what_it_does_and_does_it(panel, qtbot, state, text, enabled):
+    clicked = []
+    panel.segment_clicked.connect(lambda: clicked.append("Segment"))
+    panel.cancel_clicked.connect(lambda: clicked.append("Cancel"))
+    button = panel.findChild(QPushButton, "film_segment")
+    panel.setState(state)
+    assert button.text() == text
+    assert button.isEnabled() is enabled
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert clicked == ([text] if enabled else [])
+
+
+def test_progress_and_device_in_words(panel):
+    bar = panel.findChild(QProgressBar)
+    assert bar.text() == "no mask yet"
+    panel.setProgress(3, 8)
+    assert (bar.value(), bar.maximum(), bar.text()) == (3, 8, "3 of 8 slices")
+    panel.setPlan(None, wanted="cuda")
+    texts = [label.text() for label in panel.findChildren(QLabel)]
+    assert "Device: cuda" in texts
+    panel.setPlan(Plan(device="cpu"), wanted="cuda")
+    texts = [label.text() for label in panel.findChildren(QLabel)]
+    assert "Device: cpu, float32" in texts
+
+
+def test_the_banner_stays_until_it_is_told_otherwise(panel):
+    banner = panel.findChild(QLabel, "film_banner")
+    assert not banner.isVisible()
+    panel.setBanner(["No GPU was found; running on the CPU.", "T2w covers 93 % of T1w."])
+    assert banner.isVisible()
+    panel.setProgress(8, 8)
+    panel.setState(State.READY)
+    assert banner.text() == "No GPU was found; running on the CPU.\nT2w covers 93 % of T1w."
+    panel.setBanner([])
+    assert not banner.isVisible()
