@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from napari_film.errors import InputError
@@ -58,7 +59,8 @@ class Engine:
         precision: PrecisionName = "auto",
     ) -> None:
         """Prepare ``volumes`` and load ``checkpoint``; answers with `Opened` or `Failure`. Drops all earlier work."""
-        self._agenda.run(lambda: self._open(generation, tuple(volumes), checkpoint, preprocessing, device, precision))
+        bring_together = partial(Opening, generation, tuple(volumes), checkpoint, preprocessing, device, precision)
+        self._agenda.run(lambda: self._open(generation, bring_together))
 
     def submit(
         self, requests: Sequence[Request], order: Sequence[int], *, together: int = 1, done: Mapping[Request, Iterable[int]] | None = None
@@ -107,18 +109,10 @@ class Engine:
         self._events.put(event)
         self._notify()
 
-    def _open(
-        self,
-        generation: int,
-        volumes: tuple[Volume, ...],
-        checkpoint: Path,
-        preprocessing: Preprocessing,
-        device: DeviceName,
-        precision: PrecisionName,
-    ) -> None:
+    def _open(self, generation: int, bring_together: Callable[[], Opening]) -> None:
         self._opening = None
         try:
-            self._opening = Opening(generation, volumes, checkpoint, preprocessing, device, precision)
+            self._opening = bring_together()
         except InputError as error:
             self._tell(Failure(generation, str(error), error))
         except Exception as error:  # noqa: BLE001  # the thread must live on, whatever a file or a driver does
