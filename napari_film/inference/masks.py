@@ -29,9 +29,10 @@ def label_mask(q: NDArray[np.uint8], thresholds: Sequence[int]) -> NDArray[np.ui
         above: NDArray[np.bool_] = q[0] >= thresholds[0]
         return above.view(np.uint8)
     mask = np.zeros(q.shape[1:], dtype=np.uint8)
-    best = np.zeros(q.shape[1:], dtype=np.int16)
+    best = np.zeros(q.shape[1:], dtype=np.uint8)
     for label, (probability, threshold) in enumerate(zip(q, thresholds, strict=True), start=1):
-        wins = (probability >= threshold) & (probability > best)
-        mask[wins] = label
-        best[wins] = probability[wins]
+        wins = probability > best
+        wins &= probability >= threshold
+        np.copyto(mask, np.uint8(label), where=wins)
+        np.copyto(best, probability, where=wins)
     return mask

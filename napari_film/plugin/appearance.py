@@ -37,8 +37,7 @@ class Appearance:
         values = predictions[0].metadata.values
         target = header.metadata_schema.target
         told = [
-            f"all values of {_spoken(field.name)}" if len(predictions) > 1 and field is target else _spoken(values[field.name])
-            for field in header.metadata_schema
+            "all values" if len(predictions) > 1 and field is target else _spoken(values[field.name]) for field in header.metadata_schema
         ]
         leading = target or next((field for field in header.metadata_schema if isinstance(field, CategoricalField)), None)
         return cls(

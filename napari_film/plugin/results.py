@@ -43,9 +43,9 @@ class Results:
         return all(bool(self._kept(condition).computed[index]) for condition in self.shown)
 
     def progress(self) -> tuple[int, int]:
-        """Slices of the shown mask that were computed, and in all."""
+        """Slices of the shown mask that were computed, under all its conditions, and in all."""
         computed = [self._kept(condition).computed for condition in self.shown]
-        return sum(int(part.sum()) for part in computed), sum(len(part) for part in computed)
+        return int(np.logical_and.reduce(computed).sum()), self.opened.prepared.shape[0]
 
     def predictions(self) -> list[Prediction]:
         """Give what is shown as predictions: one, or one per value of the target field."""

@@ -126,7 +126,7 @@ def test_all_values_in_one_mask_by_a_click(dock, model, volume, masks_by_predict
     expected = masks_by_predictor(model, [volume], *({"tumor_type": value} for value in VALUES))
     assert np.array_equal(sliced(dock), expected)
     assert set(np.unique(expected)) == {0, 1, 2, 3}
-    assert dock.mask.name == "lesion: all values of tumor type"
+    assert dock.mask.name == "lesion: all values"
     dock.widget.save(tmp_path / "all.nii")
     assert nifti.label_names(tmp_path / "all.nii") == dict(enumerate(VALUES, start=1))
     assert list(dock.mask.features["label"]) == ["background", *VALUES]

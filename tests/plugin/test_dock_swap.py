@@ -142,7 +142,7 @@ def test_window_answers_while_a_slice_is_computed(dock, gate, model, volume):
     box = dock.child(QCheckBox, "film_all_values")
     dock.qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
     assert box.isChecked()
-    assert dock.mask.name == "lesion: all values of tumor type"
+    assert dock.mask.name == "lesion: all values"
     assert (sliced(dock.mask) == NOT_COMPUTED).all()
     finish(dock, gate)
     assert set(np.unique(dock.mask.data)) <= {0, 1, 2, 3}
@@ -394,7 +394,7 @@ class Person:
             return
         header, chosen = session.header, session.metadata
         target = header.metadata_schema.target
-        told = ["all values of tumor type" if session.all_values and name == target.name else value for name, value in chosen.items()]
+        told = ["all values" if session.all_values and name == target.name else value for name, value in chosen.items()]
         assert mask.name.partition(" [")[0] == f"lesion: {', '.join(told)}"
         every = [{**chosen, target.name: value} for value in target.values] if session.all_values else [chosen]
         (image,) = self.dock.widget.layers.channels

@@ -104,7 +104,7 @@ def predictions_of(prepared, header, *metadata, complete=True):
         ([{"site": "north", "tumor_type": "ependymoma", "age": 30}], "lesion: north, ependymoma, 30", {1: "ependymoma"}, 1),
         (
             [{"site": "north", "tumor_type": value, "age": 30.5} for value in VALUES],
-            "lesion: north, all values of tumor type, 30.5",
+            "lesion: north, all values, 30.5",
             dict(enumerate(VALUES, start=1)),
             0,
         ),
