@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from napari_film.conditioning import UNKNOWN
-from napari_film.training.recipe import RecipeError, bundled_recipes, load_recipe, parse_recipe
+from napari_film.training.recipe_file import RecipeError, bundled_recipes, load_recipe, parse_recipe
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE
 
