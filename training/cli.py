@@ -3,10 +3,11 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from napari_film import console
 from napari_film.errors import InputError
 
 app = typer.Typer(
@@ -39,13 +40,13 @@ def fit_command(
 
     from .report import closing_words
 
-    console = Console()
+    screen = Console()
     try:
-        fitted = fit(loaded, text, folder, data=data, console=console)
+        fitted = fit(loaded, text, folder, data=data, console=screen)
     except Interrupted as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(130) from error
-    console.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
+    screen.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command(name="phantom")
@@ -71,13 +72,9 @@ def phantom_command(
     typer.echo(f"{subjects} subjects are in {directory}")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; what a person can mend is told in one line and ends with code 2."""
     # Read once, when torch is loaded: threads that wait for each other sleep instead of spinning. On cores that other work
     # uses too, a training step was ten times faster for it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        app(args=None if arguments is None else list(arguments))
-    except InputError as error:
-        typer.echo(" ".join(str(error).split()), err=True)
-        raise SystemExit(2) from error
+    console.run(app, "napari-film-train", arguments)

@@ -37,7 +37,8 @@ def test_what_a_person_can_mend_is_one_line_and_code_2(
 ) -> None:
     code, _, err = ended(capsys, "fit", str(write_recipe(change)), "-o", str(tmp_path / "run"))
     assert code == 2
-    assert err.startswith(message) or message in err
+    assert err.startswith("napari-film-train: ")
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -52,8 +53,16 @@ def test_an_unknown_recipe_is_told_without_a_traceback() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ, check=False)
     assert ended.returncode == 2
     assert ended.stderr.strip().splitlines() == [
-        "no_such_recipe is no file and no recipe of this package; give a path, or one of: abdomen, spinal_tumor."
+        "napari-film-train: no_such_recipe is no file and no recipe of this package; give a path, or one of: abdomen, spinal_tumor."
     ]
+
+
+@pytest.mark.parametrize("arguments", [("fit",), ("fit", "abdomen", "--epochs", "3"), ("phantom", "brain", "somewhere"), ("train",)])
+def test_misuse_is_one_line_and_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = ended(capsys, *arguments)
+    assert code == 2
+    assert err.startswith("napari-film-train: ")
+    assert err.count("\n") == 1
 
 
 def test_the_help_loads_no_torch() -> None:
