@@ -1,6 +1,5 @@
 """`napari-film-train`: train a model from a recipe, draw a phantom."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -74,7 +73,4 @@ def phantom_command(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; what a person can mend is told in one line and ends with code 2."""
-    # Read once, when torch is loaded: threads that wait for each other sleep instead of spinning. On cores that other work
-    # uses too, a training step was ten times faster for it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console.run(app, "napari-film-train", arguments)
