@@ -23,6 +23,9 @@ DEMO_OPTIONS := --headless --output demo
 endif
 endif
 
+# Threads of torch that wait for each other sleep: spinning, they would take the cores from the window under test.
+test test-all: export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo test test-all lint format bench constraints system-packages
 
 demo: $(VENV)/.made system-packages
