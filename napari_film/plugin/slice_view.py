@@ -108,12 +108,12 @@ class SliceView(QWidget):
     def visible_slice(self, layer: "Image | Labels", slice_axis: SliceAxis) -> int | None:
         """Which slice N of the sliced layout of ``layer`` is in view.
 
-        None where there is not one: in 3D, when the view was turned to another axis, or beside the layer.
+        None where there is not one: in 3D, when the view was turned to another axis, beside the layer, or while that is being removed.
         """
         geometry = geometry_of(layer)
         axis = self._dims_axis(geometry, slice_axis)
         dims = self._viewer.dims
-        if axis in dims.displayed:
+        if dims.ndim < 3 or axis in dims.displayed:
             return None
         point = np.zeros(4)
         point[:3] = np.asarray(dims.point)[-3:] * self._millimetres(layer)

@@ -10,7 +10,7 @@ import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QAbstractItemView, QApplication, QComboBox, QPushButton, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QApplication, QComboBox, QMainWindow, QPushButton, QWidget
 
 from napari_film.checkpoint import load_checkpoint
 from napari_film.inference.prediction import joint_labels
@@ -136,6 +136,19 @@ class Gate:
         if not self._free.is_set():
             assert self._steps.acquire(timeout=PATIENCE / 1000)
         self.order += [(condition, index) for index in indices]
+
+
+@pytest.fixture
+def unpainted(dock: Dock) -> None:
+    """Take the canvas out of sight, so that nothing is drawn.
+
+    Layers that come and go by the dozen crash vispy's drawing with OpenGL in software, under napari alone, too.
+    """
+    window = dock.widget.window()
+    assert isinstance(window, QMainWindow)
+    centre = window.centralWidget()
+    assert centre is not None
+    centre.hide()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from napari_film.plugin.session import State
 from napari_film.plugin.voxel_size_dialog import VoxelSizeDialog
 from napari_film.volume import Volume
 
-pytestmark = pytest.mark.usefixtures("on_the_cpu")
+pytestmark = pytest.mark.usefixtures("on_the_cpu", "unpainted")
 
 
 @pytest.fixture(scope="module")

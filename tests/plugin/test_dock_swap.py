@@ -12,7 +12,7 @@ from napari_film.inference.masks import NOT_COMPUTED
 from napari_film.plugin.layers import geometry_of
 from napari_film.plugin.session import State
 
-pytestmark = pytest.mark.usefixtures("on_the_cpu")
+pytestmark = pytest.mark.usefixtures("on_the_cpu", "unpainted")
 
 VALUES = ("astrocytoma", "ependymoma", "hemangioblastoma")
 SLICES = 8
@@ -320,10 +320,7 @@ def test_in_3d_and_across_the_slices(dock, gate, model, volume, masks_by_predict
 
 
 class Person:
-    """Does whatever comes to mind, and checks after each deed that no mask is wrong.
-
-    Stays in 2D: adding and removing layers in 3D at random crashes OpenGL in software under napari alone, too.
-    """
+    """Does whatever comes to mind, and checks after each deed that no mask is wrong."""
 
     def __init__(self, dock, models, volumes, masks, seed):
         self.dock = dock
@@ -336,7 +333,7 @@ class Person:
 
     def act(self):
         deeds = [self.swap] * 6 + [self.move] * 4 + [self.segment] * 4 + [self.toggle] * 2
-        deeds += [self.cancel, self.delete_mask, self.delete_image, self.add_image, self.checkpoint, self.reopen]
+        deeds += [self.cancel, self.delete_mask, self.delete_image, self.add_image, self.checkpoint, self.reopen, self.display]
         deed = deeds[self.chance.integers(len(deeds))]
         deed()
         return deed.__name__
@@ -385,6 +382,9 @@ class Person:
             self.dock.dock, self.dock.widget = self.dock.viewer.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
             self.dock.session = self.dock.widget.session
             self.checkpoint()
+
+    def display(self):
+        self.dock.viewer.dims.ndisplay = int(self.chance.choice([2, 2, 3]))
 
     def check(self):
         mask, session = self.dock.mask, self.dock.session
