@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_film.plugin.demo import open_demo, run_headless, wait_until
 
-_KEPT = ("spinal_tumor-astrocytoma.png", "spinal_tumor-hemangioblastoma.png", "abdomen-all.png", "table.txt")
+_KEPT = ("spinal_tumor-astrocytoma.png", "spinal_tumor-hemangioblastoma.png", "abdomen-all.png")
 
 
 def picture_of_running(path: Path) -> None:
