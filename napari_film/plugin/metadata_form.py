@@ -68,6 +68,10 @@ class MetadataForm(QWidget):
                 editor.setValue(values[name])
         self._tell()
 
+    def setFieldEnabled(self, name: str, on: bool) -> None:
+        """Let a person change the field ``name``, or not, while its value says nothing."""
+        self._editors[name].setEnabled(on)
+
     def _tell(self) -> None:
         value = self.value()
         if value != self._last:

@@ -174,7 +174,7 @@ class SegmentWidget(QWidget):
         self.picker.valueChanged.connect(self._checkpoint_chosen)
         self.channel_form.valueChanged.connect(self._channels_chosen)
         self.metadata_form.valueChanged.connect(self._metadata_chosen)
-        self.all_values.toggled.connect(session.set_all_values)
+        self.all_values.toggled.connect(self._all_values_toggled)
         self.run_panel.segment_clicked.connect(self.segment)
         self.run_panel.cancel_clicked.connect(session.cancel)
         self.save_button.clicked.connect(self._save_clicked)
@@ -207,6 +207,12 @@ class SegmentWidget(QWidget):
         with _told():
             self.session.set_metadata(values)
         self.metadata_form.setValue(self.session.metadata)  # the former ones where these were refused
+
+    def _all_values_toggled(self, on: bool) -> None:
+        header = self.session.header
+        if header is not None and header.metadata_schema.target is not None:
+            self.metadata_form.setFieldEnabled(header.metadata_schema.target.name, not on)
+        self.session.set_all_values(on)
 
     def _layers_left(self, sentence: str) -> None:
         self.session.forget()

@@ -122,6 +122,7 @@ def test_all_values_in_one_mask_by_a_click(dock, model, volume, masks_by_predict
     assert box.isVisible()
     dock.qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
     assert box.isChecked()
+    assert not dock.child(QComboBox, "tumor_type").isEnabled()
     dock.wait_complete()
     expected = masks_by_predictor(model, [volume], *({"tumor_type": value} for value in VALUES))
     assert np.array_equal(sliced(dock), expected)
@@ -130,6 +131,8 @@ def test_all_values_in_one_mask_by_a_click(dock, model, volume, masks_by_predict
     dock.widget.save(tmp_path / "all.nii")
     assert nifti.label_names(tmp_path / "all.nii") == dict(enumerate(VALUES, start=1))
     assert list(dock.mask.features["label"]) == ["background", *VALUES]
+    dock.qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
+    assert dock.child(QComboBox, "tumor_type").isEnabled()
 
 
 def test_a_plain_model_offers_no_values(dock, make_checkpoint, volume, masks_by_predictor):
