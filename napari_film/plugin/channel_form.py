@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
 from napari_film.header import Channel
-from napari_film.plugin.layers import METADATA_KEY
+from napari_film.plugin.layers import METADATA_KEY, is_stand_in
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -82,7 +82,7 @@ class ChannelForm(QWidget):
     def _images(self) -> "list[Image]":
         from napari.layers import Image
 
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image) and not is_stand_in(layer)]
 
     def _layers_changed(self, event: Any = None) -> None:
         images = self._images()

@@ -147,6 +147,11 @@ def demo_model(layer: "Image | Labels") -> str | None:
     return None if model is None else str(model)
 
 
+def is_stand_in(layer: "Image | Labels") -> bool:
+    """Whether a layer of ours only shows another one on another grid."""
+    return bool(_ours(layer).get("stand_in"))
+
+
 def mask_layer_kwargs(reference: "Image | Labels", *, name: str, names: Mapping[int, str] | None = None) -> dict[str, Any]:
     """Give what places a (S, A, R) Labels layer exactly on ``reference`` and lets it be saved on the source grid.
 

@@ -10,7 +10,7 @@ from napari.layers import Image
 
 from napari_film.channels import Channel
 from napari_film.plugin.layer_geometry import LayerGeometry
-from napari_film.plugin.layers import mask_layer_kwargs
+from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
 from napari_film.preprocessing import Prepared
 from napari_film.volume import SliceAxis
 
@@ -44,12 +44,14 @@ class ReslicedLayer:
         axis: SliceAxis = prepared.preprocessing.slice_axis
         self._stack = np.full(prepared.shape, channel.fill, dtype=np.float32)
         self._unknown = set(range(prepared.shape[0]))
+        arguments = mask_layer_kwargs(reference, name=f"{original.name} (on the grid of {reference.name})")
+        arguments["metadata"][METADATA_KEY]["stand_in"] = True  # for a person to look at, not to be segmented in place of the original
         self.layer: Image = Image(
             geometry.to_layer(self._stack, axis),
             contrast_limits=tuple(original.contrast_limits),
             colormap=original.colormap,
             visible=self._was_visible,
-            **mask_layer_kwargs(reference, name=f"{original.name} (on the grid of {reference.name})"),
+            **arguments,
         )
         original.visible = False
 

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image
+from qtpy.QtWidgets import QComboBox
 
+from napari_film.header import Channel
+from napari_film.plugin.channel_form import ChannelForm
 from napari_film.plugin.layers import geometry_of, layer_data_from_volume
 from napari_film.plugin.resliced_layer import ReslicedLayer
 from napari_film.preprocessing import Normalisation, Preprocessing, prepare
@@ -37,6 +41,18 @@ def test_slices_are_what_the_network_sees(pair):
     assert resliced.complete
     resliced.fill(None)
     assert np.array_equal(shown, np.stack([prepared.channels[1].slice(i) for i in range(count)]))
+
+
+def test_it_is_not_offered_as_an_image(pair, qtbot):
+    original, first, resliced, _ = pair
+    viewer = ViewerModel()
+    form = ChannelForm(viewer)
+    qtbot.addWidget(form)
+    form.setChannels([Channel(name="T1w"), Channel(name="T2w")])
+    for layer in (first, original, resliced.layer):
+        viewer.add_layer(layer)
+    combos = form.findChildren(QComboBox)
+    assert [[combo.itemText(row) for row in range(combo.count())][-2:] for combo in combos] == [["T1w", "T2w"]] * 2
 
 
 def test_it_lies_on_the_reference_and_looks_like_the_original(pair):
