@@ -3,8 +3,6 @@
 Slices are resampled when they come into view, the others one at a time while nothing else is to do.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from napari.layers import Image
 
@@ -13,9 +11,6 @@ from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
 from napari_film.preprocessing import Prepared
 from napari_film.volume import SliceAxis
-
-if TYPE_CHECKING:
-    from napari.layers import Image as ImageLayer
 
 
 class ReslicedLayer:
@@ -35,9 +30,7 @@ class ReslicedLayer:
         Which of its channels.
     """
 
-    def __init__(
-        self, original: "ImageLayer", reference: "ImageLayer", geometry: LayerGeometry, prepared: Prepared, channel: Channel
-    ) -> None:
+    def __init__(self, original: Image, reference: Image, geometry: LayerGeometry, prepared: Prepared, channel: Channel) -> None:
         self._original = original
         self._was_visible = bool(original.visible)
         self._channel = channel
