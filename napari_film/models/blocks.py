@@ -14,6 +14,11 @@ from torch.nn import functional
 class ConvUnit(nn.Sequential):
     """Two rounds of convolution, ReLU, BatchNorm and Dropout2d; (B, in, H, W) -> (B, out, H, W)."""
 
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d
+    norm1: nn.BatchNorm2d
+    norm2: nn.BatchNorm2d
+
     def __init__(self, in_channels: int, out_channels: int, *, dropout: float, momentum: float) -> None:
         super().__init__()
         for number, channels in enumerate((in_channels, out_channels), start=1):
