@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_film.errors import InputError
+from napari_film.volume import pieces
+
+_CHUNK = 1 << 20  # bytes read at a time: what gzip hands over stays in the cache until it is copied
+_SMALL = ("int16", "uint16", "int32")  # what scaled integers may become, where their own type cannot hold them
+_EXACT = 2.0**53  # float64 counts exactly to here
 
 
 class NiftiError(InputError):
@@ -28,59 +33,86 @@ def open_stream(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if is_compressed(path) else open(path, "rb")
 
 
-def read_exactly(file: BinaryIO, count: int, name: str, *, drain: bool = False) -> bytearray:
-    """Read ``count`` bytes, or say that they are not there; ``drain`` reads on to the end and forgets."""
-    buffer = bytearray()
+def read_exactly(file: BinaryIO, count: int, name: str, *, drain: bool = False) -> NDArray[np.uint8]:
+    """Read ``count`` bytes into one buffer, or say that they are not there; ``drain`` reads on to the end and forgets."""
     try:
-        while len(buffer) < count and (block := file.read(min(count - len(buffer), 1 << 24))):
-            buffer += block
-        while drain and file.read(1 << 20):
+        buffer = np.empty(count, dtype=np.uint8)
+    except (MemoryError, ValueError, OverflowError):  # a damaged header can claim any number of voxels
+        buffer = None
+    done = 0
+    try:
+        if buffer is None:
+            while done < count and (block := file.read(_CHUNK)):
+                done += len(block)
+        else:
+            while done < count and (got := cast(Any, file).readinto(buffer[done : done + _CHUNK])):
+                done += got
+        while drain and file.read(_CHUNK):
             pass
     except gzip.BadGzipFile as error:
         raise NiftiError(f"{name} is not gzip-compressed, or its compressed data is damaged; copy or convert it again.") from error
     except (EOFError, zlib.error) as error:
         raise NiftiError(f"{name} is cut short or damaged; copy it again.") from error
-    if len(buffer) < count:
-        raise NiftiError(f"{name} is cut short: {len(buffer)} bytes came where {count} are expected; copy it again.")
+    if done < count:
+        raise NiftiError(f"{name} is cut short: {done} bytes came where {count} are expected; copy it again.")
+    if buffer is None:
+        raise NiftiError(f"{name} needs {count / 2**30:.1f} GB of memory, which is not there; close other programs, or crop the image.")
     return buffer
 
 
 def scaled(data: NDArray[Any], slope: float, inter: float, name: str) -> NDArray[Any]:
-    """Apply the slope and intercept of a header to ``data``: float32, or float64 where float32 cannot tell the steps apart."""
+    """Apply the slope and intercept of a header to ``data``; in place where the type stays and the memory is its own.
+
+    Integers stay integers where slope and intercept are whole and 32 bits hold the result: in their own type, or else the
+    first of int16, uint16 and int32 that does. Others become float32, or float64 where float32 cannot tell the steps apart.
+    """
     if slope == 0 or np.isnan(slope):  # the standard's and nibabel's words for "not scaled"
         return data
     if not (np.isfinite(slope) and np.isfinite(inter)):
         raise NiftiError(f"{name} has a scaling (slope {slope:g}, intercept {inter:g}) that is not finite; repair its header.")
     if (slope, inter) == (1, 0):
         return data
-    if data.dtype.kind == "f":
-        kind = data.dtype.newbyteorder("=")
-    else:
-        # float32 counts exactly to 2**24: that many steps may lie between zero and the farthest value.
-        ends = np.array([float(data.min()), float(data.max())])
-        farthest = np.abs(ends + inter / slope).max()
-        large = np.abs(ends * slope + inter).max() > np.finfo(np.float32).max
-        kind = np.dtype(np.float64 if large or farthest > 2**24 else np.float32)
-    scaled = np.empty(data.shape, kind, order="F")
-    for plane, out in zip(np.moveaxis(data, -1, 0), np.moveaxis(scaled, -1, 0), strict=True):
-        out[...] = plane * np.float64(slope) + np.float64(inter)
-    return scaled
+    own = data.dtype.newbyteorder("=")
+    kind = own if own.kind == "f" else _scaled_type(own, np.array([float(data.min()), float(data.max())]), slope, inter)
+    result = data if data.flags.writeable and data.dtype == kind else np.empty(data.shape, kind, order="F")
+    for piece, out in zip(pieces(data), pieces(result), strict=True):
+        out[...] = piece * np.float64(slope) + np.float64(inter)
+    return result
 
 
-def converted(array: NDArray[Any], dtype: DTypeLike | None) -> NDArray[Any]:
-    """Give ``array`` in the dtype it is stored in, losing nothing but digits of floats."""
+def _scaled_type(own: np.dtype[Any], ends: NDArray[np.float64], slope: float, inter: float) -> np.dtype[Any]:
+    """Give the type for integers of type ``own`` between ``ends`` when they are scaled."""
+    results = ends * slope + inter
+    if slope.is_integer() and inter.is_integer() and max(np.abs(ends).max(), np.abs(results).max()) < _EXACT:
+        for kind in (own, *map(np.dtype, _SMALL)):
+            if np.iinfo(kind).min <= results.min() and results.max() <= np.iinfo(kind).max:
+                return kind
+    # float32 counts exactly to 2**24: that many steps may lie between zero and the farthest value.
+    large = np.abs(results).max() > np.finfo(np.float32).max
+    return np.dtype(np.float64 if large or np.abs(ends + inter / slope).max() > 2**24 else np.float32)
+
+
+def stored_type(array: NDArray[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
+    """Give the type that ``array`` is stored in, losing nothing but digits of floats; None chooses the smallest."""
     if array.dtype.kind not in "biuf":
         raise NiftiError(f"An array of {array.dtype} cannot be written; real numbers are expected.")
-    if dtype is not None:
-        wanted = np.dtype(dtype)
-    elif array.dtype.kind == "f":
-        wanted = np.dtype(np.float32)
-    else:
-        low, high = int(array.min()), int(array.max())
-        choices = [np.dtype(name) for name in ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")]
-        wanted = next(choice for choice in choices if np.iinfo(choice).min <= low and high <= np.iinfo(choice).max)
+    if dtype is None:
+        return _smallest_type(array)
+    wanted = np.dtype(dtype)
+    if wanted.kind == "f" or wanted == array.dtype:
+        return wanted
     with np.errstate(invalid="ignore", over="ignore"):
-        stored = array.astype(wanted, copy=False)
-    if wanted.kind != "f" and not np.array_equal(stored, array):
+        fits = all(np.array_equal(piece.astype(wanted), piece) for piece in pieces(array))
+    if not fits:
         raise NiftiError(f"The values {array.min()} to {array.max()} do not fit into {wanted}; choose another data type.")
-    return stored
+    return wanted
+
+
+def _smallest_type(array: NDArray[Any]) -> np.dtype[Any]:
+    if array.dtype.kind == "f":
+        return np.dtype(np.float32)
+    if array.dtype in (np.bool_, np.uint8):
+        return np.dtype(np.uint8)
+    low, high = int(array.min()), int(array.max())
+    choices = [np.dtype(name) for name in ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")]
+    return next(choice for choice in choices if np.iinfo(choice).min <= low and high <= np.iinfo(choice).max)

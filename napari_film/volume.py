@@ -8,6 +8,7 @@ Voxel indices are (i, j, k) along the axes I, J, K of the file; world coordinate
 The *sliced layout* (N, H, W) is got from (I, J, K) by flips and a permutation alone, so nothing is interpolated.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -265,6 +266,20 @@ def reordering(source: Grid, target: Grid, *, tolerance: float = 1e-3) -> Reorde
     first, second, third = (int(axis) for axis in np.abs(turn).argmax(axis=1))
     order = Reorder((first, second, third), (bool(turn[0, first] < 0), bool(turn[1, second] < 0), bool(turn[2, third] < 0)))
     return order if order.grid(source).agrees(target, tolerance=tolerance) else None
+
+
+def pieces(array: NDArray[Any], voxels: int = 1 << 20) -> Iterator[NDArray[Any]]:
+    """Cut ``array`` into views of at most ``voxels`` voxels each, in the order of a NIfTI file: I runs fastest.
+
+    Where it is cut depends on its shape alone. A piece of an array in Fortran order is one stretch of its memory.
+    """
+    axis = max((axis for axis, length in enumerate(array.shape) if length > 1), default=None)
+    if axis is None or array.size <= voxels:
+        yield array
+        return
+    before, middle = (slice(None),) * axis, array.shape[axis] // 2
+    yield from pieces(array[(*before, slice(middle))], voxels)
+    yield from pieces(array[(*before, slice(middle, None))], voxels)
 
 
 def canonical(volume: Volume) -> Volume:

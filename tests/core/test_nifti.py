@@ -66,8 +66,21 @@ def test_nifti_2_is_read_and_kept(oblique: np.ndarray, tmp_path: Path) -> None:
     ("dtype", "slope", "inter", "expected"),
     [
         ("i2", 0.5, -10, "f4"),
-        ("u1", 2, 0, "f4"),
+        ("u1", 0.5, 0, "f4"),
         ("u2", 0.1, 3, "f4"),
+        ("i2", 1, -0.5, "f4"),
+        ("u1", 2, 0, "u1"),
+        ("u1", 3, 0, "i2"),
+        ("u2", 1, -1024, "i2"),
+        ("i2", 1, -1024, "i2"),
+        (">i2", -1, 0, "i2"),
+        ("i1", 400, 0, "u2"),
+        ("i2", 1, 40000, "u2"),
+        ("u4", 1, -100000, "i4"),
+        ("i8", -2, 5, "i8"),
+        ("u8", 1, -5, "i2"),
+        ("i4", 2**25, 0, "f4"),
+        ("i2", 1, 2.0**31, "f8"),
         ("i4", 1e-3, 1e6, "f8"),
         ("u1", 1e37, 0, "f8"),
         ("f4", 2, 1, "f4"),
@@ -80,6 +93,51 @@ def test_scaled_values_are_scaled(dtype: str, slope: float, inter: float, expect
     volume = nifti.read(save(tmp_path / f"a{ending}", data, np.eye(4), scl_slope=slope, scl_inter=inter))
     assert volume.data.dtype == np.dtype(expected)
     np.testing.assert_allclose(volume.data, data.astype(np.float64) * np.float32(slope) + np.float32(inter), rtol=2e-7)
+
+
+def test_scaled_integers_are_exact_to_the_ends_of_their_type(tmp_path: Path) -> None:
+    for dtype, inter, expected in (("i2", -1024, "i4"), ("u2", -32768, "i2"), ("i4", -1, "f8"), ("u1", -128, "i2")):
+        data = np.array([np.iinfo(dtype).min, 0, np.iinfo(dtype).max], dtype).reshape(3, 1, 1)
+        volume = nifti.read(save(tmp_path / "a.nii", data, np.eye(4), scl_slope=1, scl_inter=inter))
+        assert volume.data.dtype == np.dtype(expected)
+        assert volume.data.ravel().tolist() == [int(value) + inter for value in data.ravel()]
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_header_that_claims_more_than_there_is_memory_for(ending: str, tmp_path: Path) -> None:
+    path = save(tmp_path / f"a{ending}", np.ones((2, 3, 4), np.int16), np.eye(4), dim=[4, 32767, 32767, 32767, 32767, 1, 1, 1])
+    with pytest.raises(NiftiError, match=rf"a{ending} is cut short: \d+ bytes came where \d+ are expected"):
+        nifti.read(path)
+
+
+def test_a_file_of_several_gzip_members_is_read_whole(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 120, size=(30, 40, 50)).astype(np.int16)
+    content = gzip.decompress(save(tmp_path / "a.nii.gz", data, np.eye(4)).read_bytes())
+    (tmp_path / "b.nii.gz").write_bytes(
+        b"".join(gzip.compress(content[start : start + 10_000]) for start in range(0, len(content), 10_000))
+    )
+    assert np.array_equal(nifti.read(tmp_path / "b.nii.gz").data, data)
+
+
+def test_planes_are_made_as_they_are_written(oblique: np.ndarray, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((5, 6, 7, 2)).astype(np.float32)
+
+    class Made:
+        def __init__(self, array: np.ndarray) -> None:
+            self.array, self.shape, self.dtype, self.asked = array, array.shape, array.dtype, []
+
+        def __getitem__(self, index: tuple) -> np.ndarray:
+            self.asked.append(index[2:])
+            return self.array[index]
+
+    like = Volume(np.zeros((5, 6, 7)), oblique)
+    for array in (values, values[..., 0]):
+        made = Made(array)
+        nifti.write(tmp_path / "a.nii.gz", made, like)
+        nifti.write(tmp_path / "b.nii.gz", array, like)
+        assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+        assert np.array_equal(nifti.read(tmp_path / "a.nii.gz").data, array)
+        assert len(made.asked) == len(set(made.asked)) == array.size // 30
 
 
 def test_a_unit_scaling_is_none(tmp_path: Path) -> None:
