@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -183,23 +183,10 @@ def _stem(path: Path) -> Path:
 
 
 def _predict(predictor: "Predictor", prepared: "Prepared", conditions: Sequence[Mapping[str, Value]]) -> "list[Prediction]":
-    predictions: list[Prediction] = []
     terminal = Console(stderr=True)
     with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        for values in conditions:
-            task = progress.add_task(", ".join(map(str, values.values())) or "slices", total=prepared.shape[0])
-
-            def tell(done: int, total: int, task: Any = task) -> None:
-                progress.update(task, completed=done, total=total)
-
-            predictions.append(predictor.predict(prepared, values, progress=tell))
-    # Running out of memory changes the plan; what goes into one mask is computed under one.
-    while any(prediction.plan != predictor.plan for prediction in predictions):
-        predictions = [
-            prediction if prediction.plan == predictor.plan else predictor.predict(prepared, prediction.metadata.values)
-            for prediction in predictions
-        ]
-    return predictions
+        task = progress.add_task("slices", total=prepared.shape[0] * len(conditions))
+        return predictor.predict_each(prepared, conditions, progress=lambda done, _: progress.update(task, completed=done))
 
 
 def _command_line(context: typer.Context) -> str:

@@ -137,6 +137,11 @@ class Header(_Part):
                     raise ValueError(f"a threshold is for {name} {value!r}, which the metadata schema spells otherwise")
         return self
 
+    @property
+    def all_thresholds(self) -> tuple[tuple[int, ...], ...]:
+        """Every set of thresholds that `thresholds_for` can give."""
+        return (DEFAULT_THRESHOLD,) * len(self.classes), *(entry.classes for entry in self.thresholds)
+
     def thresholds_for(self, values: Mapping[str, Value]) -> tuple[int, ...]:
         """Thresholds per class, in 256ths, for resolved metadata: the entry that matches in most fields."""
         matching = [entry for entry in self.thresholds if entry.when.items() <= dict(values).items()]

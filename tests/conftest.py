@@ -18,6 +18,7 @@ from napari_film.architecture import Architecture
 from napari_film.checkpoint import save_checkpoint
 from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema
 from napari_film.header import Channel, Header
+from napari_film.inference import plan
 from napari_film.models.unet import FiLMedUNet
 from napari_film.preprocessing import Normalisation, Preprocessing
 from napari_film.volume import Volume
@@ -115,6 +116,12 @@ def header_of(
 def one_thread() -> None:
     """Keep torch to one thread: for networks this small more only wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_slice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a CPU's plan to batches of one: small networks would get more, and slices could not be told apart."""
+    monkeypatch.setitem(plan._BATCHES, "cpu", 1)
 
 
 @pytest.fixture(scope="session")

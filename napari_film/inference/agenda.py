@@ -55,10 +55,10 @@ class Agenda:
     def submit(
         self, requests: Sequence[Request], order: Sequence[int], *, together: int = 1, done: Mapping[Request, Iterable[int]] | None = None
     ) -> None:
-        """Want the slices of ``requests``, one request after the other, each in ``order``; replaces what was wanted.
+        """Want the slices of ``requests``, each in ``order``; replaces what was wanted.
 
-        The first ``together`` requests go side by side: a slice of all of them, then the next slice. ``done`` names slices
-        that need no computing.
+        The first ``together`` requests go first, side by side: a slice of all of them, then the next slice. Then the others do.
+        ``done`` names slices that need no computing.
         """
         wanted = None
         if requests:
@@ -115,12 +115,13 @@ class Agenda:
 
     @staticmethod
     def _next(wanted: _Wanted, most: int) -> Slices | Idle:
-        side_by_side, rest = wanted.requests[: wanted.together], wanted.requests[wanted.together :]
-        for group in filter(None, (side_by_side, *((request,) for request in rest))):
-            open_slices = {request: [index for index in wanted.order if index not in wanted.done[request]] for request in group}
-            request = max(group, key=lambda request: len(open_slices[request]))  # the first of those that are furthest behind
-            if open_slices[request]:
-                indices = tuple(open_slices[request][:most])
+        for group in (wanted.requests[: wanted.together], wanted.requests[wanted.together :]):
+            missing = {request: [index for index in wanted.order if index not in wanted.done[request]] for request in group}
+            open_requests = [request for request in group if missing[request]]
+            if open_requests:
+                # That whose next slice comes first: what conditions share of a slice is computed once while they go side by side.
+                request = min(open_requests, key=lambda request: wanted.order.index(missing[request][0]))
+                indices = tuple(missing[request][:most])
                 wanted.done[request].update(indices)
                 return Slices(request, indices)
         wanted.told_idle = True

@@ -12,21 +12,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_film.errors import InputError
 from napari_film.inference.agenda import Agenda, Idle, Slices
 from napari_film.inference.opening import Opening
-from napari_film.inference.plan import NO_MEMORY, DeviceName, PrecisionName
+from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName
 from napari_film.inference.request import (
     Event,
     Failure,
-    Fallback,
     Finished,
+    Replanned,
     Request,
     SliceResult,
 )
 from napari_film.preprocessing import Preprocessing
 from napari_film.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_film.inference.loaded import Loader
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +48,8 @@ class Engine:
         self._notify = notify or (lambda: None)
         self._agenda = Agenda()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._opening: Opening | None = None  # the engine's thread alone
+        self._opening: Opening | None = None  # this and the loader are the engine's thread's alone
+        self._loader: Loader | None = None
         self._thread = threading.Thread(target=self._live, name="napari-film engine", daemon=True)
         self._thread.start()
 
@@ -59,8 +64,7 @@ class Engine:
         precision: PrecisionName = "auto",
     ) -> None:
         """Prepare ``volumes`` and load ``checkpoint``; answers with `Opened` or `Failure`. Drops all earlier work."""
-        bring_together = partial(Opening, generation, tuple(volumes), checkpoint, preprocessing, device, precision)
-        self._agenda.run(lambda: self._open(generation, bring_together))
+        self._agenda.run(partial(self._open, generation, tuple(volumes), checkpoint, preprocessing, device, precision))
 
     def submit(
         self, requests: Sequence[Request], order: Sequence[int], *, together: int = 1, done: Mapping[Request, Iterable[int]] | None = None
@@ -100,19 +104,33 @@ class Engine:
             if isinstance(work, Slices):
                 self._compute(work)
             elif isinstance(work, Idle):
+                if self._opening is not None:
+                    self._opening.runner.rest()
                 self._tell(Finished(work.generation))
             else:
                 work()
-        self._opening = None
+        self._opening = self._loader = None
 
     def _tell(self, event: Event) -> None:
         self._events.put(event)
         self._notify()
 
-    def _open(self, generation: int, bring_together: Callable[[], Opening]) -> None:
+    def _open(
+        self,
+        generation: int,
+        volumes: tuple[Volume, ...],
+        checkpoint: Path,
+        preprocessing: Preprocessing,
+        device: DeviceName,
+        precision: PrecisionName,
+    ) -> None:
         self._opening = None
         try:
-            self._opening = bring_together()
+            if self._loader is None:
+                from napari_film.inference.loaded import Loader  # and torch
+
+                self._loader = Loader()
+            self._opening = Opening(generation, volumes, self._loader.load(checkpoint), preprocessing, device, precision)
         except InputError as error:
             self._tell(Failure(generation, str(error), error))
         except Exception as error:  # noqa: BLE001  # the thread must live on, whatever a file or a driver does
@@ -131,6 +149,8 @@ class Engine:
             key = opening.opened.key(work.request.condition)
             for index, q in opening.runner.run(work.request.condition, work.indices):
                 self._tell(SliceResult(work.request, key, index, q))
+            if opening.runner.change is not None:
+                self._replan(opening, *opening.runner.change)
         except OutOfMemory as error:
             self._fall_back(opening, error)
         except InputError as error:
@@ -146,11 +166,13 @@ class Engine:
             self._agenda.cancel(opening.generation)
             self._tell(Failure(opening.generation, NO_MEMORY, error))
             return
-        plan, notice = step
+        self._replan(opening, *step)
+
+    def _replan(self, opening: Opening, plan: Plan, notice: str) -> None:
         _log.warning("%s", notice)
         opening.replan(plan)
         self._agenda.restart(opening.generation)
-        self._tell(Fallback(opening.generation, plan, notice))
+        self._tell(Replanned(opening.generation, plan, notice))
 
     @staticmethod
     def _unexpected(generation: int, error: BaseException) -> Failure:

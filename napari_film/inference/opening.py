@@ -1,14 +1,17 @@
-"""Volumes and a checkpoint brought together: what the engine's thread holds until the next opening."""
+"""Volumes and a model brought together: what the engine's thread holds until the next opening."""
 
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_film.errors import InputError
-from napari_film.inference.plan import DeviceName, Plan, PrecisionName
+from napari_film.inference.plan import DeviceName, Plan, PrecisionName, make_plan
 from napari_film.inference.request import Opened, image_hash, text_hash
+from napari_film.inference.selfcheck import SelfCheck
 from napari_film.preprocessing import Preprocessing, prepare
 from napari_film.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_film.inference.loaded import LoadedModel
 
 
 class Opening:
@@ -19,33 +22,41 @@ class Opening:
     Raises
     ------
     InputError
-        If volumes, checkpoint or device cannot be used, or the checkpoint is no longer the one whose preprocessing is given.
+        If volumes or device cannot be used, or the model is no longer the one whose preprocessing is given.
     """
 
     def __init__(
         self,
         generation: int,
         volumes: tuple[Volume, ...],
-        checkpoint: Path,
+        model: "LoadedModel",
         preprocessing: Preprocessing,
         device: DeviceName,
         precision: PrecisionName,
     ) -> None:
-        # torch is imported here, on the engine's thread, when the first model is loaded
-        from napari_film.checkpoint import load_checkpoint
-        from napari_film.inference.plan import make_plan
-        from napari_film.inference.runner import Runner
+        from napari_film.inference.runner import Runner  # and torch, which the engine's thread imports when the first model is loaded
 
-        self.generation = generation
-        prepared = prepare(volumes, preprocessing)
-        loaded = load_checkpoint(checkpoint)
-        if loaded.header.preprocessing != preprocessing:
+        checkpoint = model.checkpoint
+        header = checkpoint.header
+        if header.preprocessing != preprocessing:
             raise InputError(f"{checkpoint.name} has changed since it was chosen; choose it again.")
-        plan, notices = make_plan(device, precision)
-        self._make_runner = partial(Runner, loaded, prepared)
-        self.runner = self._make_runner(plan)
+        self.generation = generation
+        self._model = model
+        self._prepared = prepare(volumes, preprocessing)
+        first, notices = make_plan(device, precision)
+        sides = self._prepared.padded_shape
+        plan = first.fitted(header.architecture, sides, preprocessing.tile)
+        checked = precision == "auto" and plan.reduced(header.architecture, sides, self._prepared.shape[0]) is not None
+        self._check = SelfCheck(header.all_thresholds, self._prepared.network_shape[0]) if checked else None
+        self.runner = Runner(model, self._prepared, plan, self._check)
         self.opened = Opened(
-            generation, prepared, image_hash(volumes), loaded.hash, text_hash(preprocessing.model_dump_json()), plan, notices
+            generation,
+            self._prepared,
+            image_hash(volumes),
+            checkpoint.hash,
+            text_hash(preprocessing.model_dump_json()),
+            plan,
+            notices,
         )
 
     @property
@@ -55,5 +66,9 @@ class Opening:
 
     def replan(self, plan: Plan) -> None:
         """Run under another plan from now on."""
+        from napari_film.inference.runner import Runner
+
+        self.runner.rest()
+        self._model.keep_only(plan)
         self.opened = replace(self.opened, plan=plan)
-        self.runner = self._make_runner(plan)
+        self.runner = Runner(self._model, self._prepared, plan, self._check)

@@ -4,23 +4,31 @@ Two runs under one plan, on one machine, give the same mask to the voxel. Batche
 repeated), so a slice's result does not depend on which slices keep it company.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_film.architecture import Architecture
 from napari_film.errors import InputError
 
 DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
-ENGINE = "eager-1"
+ENGINE = "merged-1"
 """Name of the way in which the network is evaluated; another name is another arithmetic."""
 
 NO_MEMORY = "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
 """What is told when the last plan runs out of memory too."""
 
-_BATCHES = {"cuda": 8, "mps": 4, "cpu": 1}  # slices at a time; on a CPU a larger batch is slower per slice
+_BATCHES = {"cuda": 32, "mps": 4, "cpu": 8}  # slices at a time, at most
+_CPU_BATCH = 4 << 20  # bytes of the widest feature maps that pay on a CPU: small networks wait for threads and for Python
+_GPU_SHARE = 0.5  # of the free memory, for feature maps
+_GPU_MAPS = 10  # of the widest feature maps that one slice needs room for
+_WHOLE = 256 << 20  # bytes of the widest feature maps of a slice that is run in one piece; float32 on any device
+_FEW = 16  # slices, which are computed sooner than a reduced precision is checked
+_REDUCED = 5e9  # multiplications of a slice from which a reduced precision is worth its check
 
 
 class Plan(BaseModel):
@@ -31,12 +39,31 @@ class Plan(BaseModel):
     device: Literal["cuda", "mps", "cpu"]
     precision: Literal["float32", "bfloat16"] = "float32"
     batch: int = Field(default=1, ge=1)
+    tile: int | None = Field(default=None, ge=1)
     engine: str = ENGINE
 
     @property
     def key(self) -> str:
         """The plan as a short string, for keys."""
-        return f"{self.device}/{self.precision}/{self.batch}/{self.engine}"
+        return f"{self.device}/{self.precision}/{self.batch}/{self.tile}/{self.engine}"
+
+    def fitted(self, architecture: Architecture, sides: tuple[int, int], tile: int | None = None) -> "Plan":
+        """Fit the batch, and the tile where one is needed, to slices of ``sides``; ``tile`` is what the model asks for."""
+        widest = sides[0] * sides[1] * architecture.width * 4
+        if tile is None and widest > _WHOLE:
+            side = int((_WHOLE / (4 * architecture.width)) ** 0.5)
+            tile = max(side // architecture.divisor, 1) * architecture.divisor
+        if tile is not None and max(sides) > tile:
+            return self.model_copy(update={"batch": 1, "tile": tile})
+        room = _CPU_BATCH if self.device == "cpu" else _gpu_room(self.device) / _GPU_MAPS
+        fitting = 2 ** int(math.log2(max(room / widest, 1)))
+        return self.model_copy(update={"batch": min(self.batch, fitting)})
+
+    def reduced(self, architecture: Architecture, sides: tuple[int, int], slices: int) -> "Plan | None":
+        """The same in a reduced precision, where this machine computes it faster and the work is worth a check; else None."""
+        if slices < _FEW or multiplications(architecture, sides) < _REDUCED or not _has_bfloat16(self.device):
+            return None
+        return self.model_copy(update={"precision": "bfloat16"})
 
     def after_out_of_memory(self) -> "tuple[Plan, str] | None":
         """Give the next plan to try and what to tell; None when this one was the last."""
@@ -45,9 +72,23 @@ class Plan(BaseModel):
             return smaller, f"The {self.device} ran out of memory; going on with {smaller.batch} slices at a time instead of {self.batch}."
         if self.device != "cpu":
             return Plan(
-                device="cpu", precision=self.precision
+                device="cpu", precision=self.precision, tile=self.tile
             ), f"The {self.device} ran out of memory for a single slice; going on with the CPU."
         return None
+
+
+def multiplications(architecture: Architecture, sides: tuple[int, int]) -> float:
+    """Multiplications of the convolutions for one slice of ``sides``."""
+    places = architecture.place_channels
+    depth = architecture.depth
+    levels = (*range(depth + 1), *reversed(range(depth)), 0)
+    below = (architecture.channels, *places[:-1])
+    skips = (*(0,) * (depth + 1), *reversed(places[:depth]), 0)
+    total = 0.0
+    for place, (made, level) in enumerate(zip(places, levels, strict=True)):
+        second = made if place < len(places) - 1 else 0  # the head is one convolution
+        total += 9 * made * (below[place] + skips[place] + second) * (sides[0] >> level) * (sides[1] >> level)
+    return total
 
 
 def available_devices() -> tuple[str, ...]:
@@ -62,8 +103,24 @@ def available_devices() -> tuple[str, ...]:
     return (*found, "cpu")
 
 
+def _has_bfloat16(device: str) -> bool:
+    import torch
+
+    if device == "cpu":
+        return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device == "mps" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _gpu_room(device: str) -> float:
+    import torch
+
+    return _GPU_SHARE * torch.cuda.mem_get_info()[0] if device == "cuda" else math.inf
+
+
 def make_plan(device: DeviceName = "auto", precision: PrecisionName = "auto") -> tuple[Plan, tuple[str, ...]]:
-    """Choose a plan for this machine, and tell what a person should know about the choice.
+    """Choose a plan for this machine, and tell what a person should know about the choice; `Plan.fitted` fits it to the work.
+
+    The precision "auto" begins with float32; see `selfcheck`.
 
     Raises
     ------

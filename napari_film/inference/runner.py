@@ -1,26 +1,25 @@
 """Runs a network over slices of prepared volumes under one plan; the same code for the viewer and the command line."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_film.checkpoint import Checkpoint
 from napari_film.errors import InputError
+from napari_film.inference.loaded import LoadedModel
 from napari_film.inference.plan import Plan
 from napari_film.inference.request import quantise
+from napari_film.inference.selfcheck import SelfCheck
+from napari_film.inference.specialised import Front, SpecialisedUNet, Window
 from napari_film.inference.tiling import run_tiled
-from napari_film.models.film import FiLMParameters
-from napari_film.models.unet import FiLMedUNet
 from napari_film.preprocessing import Prepared
 
-_KEPT_SLICES = 32  # neighbours on the network grid that source slices share where the spacing along N differs
+_KEPT_SLICES = 32  # per condition: neighbours on the network grid that source slices share where the spacing along N differs
 _OVERLAP = 4  # tiles share 1 / 4 of their side
+
+Condition = tuple[float, ...]
 
 
 class OutOfMemory(Exception):
@@ -30,18 +29,31 @@ class OutOfMemory(Exception):
 class Runner:
     """A network on its device, and the slices it is run on.
 
-    Evaluates the generator once per condition. Keeps the network's last few slices, which source slices share.
+    What no condition changes is computed once for conditions that ask for the same slices one after the other.
+
+    Parameters
+    ----------
+    model, prepared, plan
+        What is run, on what, and how.
+    check
+        Where the plan's precision was chosen here: compares it with the other one until it is settled.
+
+    Attributes
+    ----------
+    change
+        Another plan and what to tell, once the check has settled that it should be used instead.
     """
 
-    def __init__(self, checkpoint: Checkpoint, prepared: Prepared, plan: Plan) -> None:
+    def __init__(self, model: LoadedModel, prepared: Prepared, plan: Plan, check: SelfCheck | None = None) -> None:
         self.plan = plan
+        self.change: tuple[Plan, str] | None = None
+        self._model = model
         self._prepared = prepared
-        self._device = torch.device(plan.device)
-        self._checkpoint = checkpoint
-        self._film: dict[tuple[float, ...], list[FiLMParameters | None]] = {}
-        self._kept: OrderedDict[tuple[tuple[float, ...], int], NDArray[np.float32]] = OrderedDict()
+        self._check = check
+        self._fronts: dict[str, tuple[tuple[int, ...], Front]] = {}  # the last of each precision
+        self._kept: dict[Condition, OrderedDict[int, NDArray[np.float32]]] = {}
 
-    def run(self, condition: tuple[float, ...], indices: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def run(self, condition: Condition, indices: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Compute source slices under ``condition`` (M,): pairs of index and q (classes, H, W), in the order asked for.
 
         Raises
@@ -51,55 +63,81 @@ class Runner:
         InputError
             If the network's values are not numbers.
         """
+        kept = self._kept.setdefault(condition, OrderedDict())
         try:
-            if condition not in self._film:
-                with torch.inference_mode():
-                    self._film[condition] = self._network.film(torch.tensor([condition], dtype=torch.float32, device=self._device))
             needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
-            self._compute(condition, [k for k in needed if (condition, k) not in self._kept])
+            missing = [k for k in needed if k not in kept]
+            for start in range(0, len(missing), self.plan.batch):
+                part = tuple(missing[start : start + self.plan.batch])
+                kept.update(zip(part, self._compute(condition, part), strict=True))
             for index in indices:
-                parts = {k: self._kept[condition, k] for k in self._prepared.network_slices(index)}
+                parts = {k: kept[k] for k in self._prepared.network_slices(index)}
                 yield index, quantise(self._prepared.restore_slice(index, parts))
         except (RuntimeError, MemoryError) as error:
             raise_if_memory(error)
             raise
-        while len(self._kept) > _KEPT_SLICES:
-            self._kept.popitem(last=False)
+        shared = len(needed) > len(indices)
+        while len(kept) > (_KEPT_SLICES if shared else 0):
+            kept.popitem(last=False)
 
-    @cached_property
-    def _network(self) -> FiLMedUNet:
-        """The network on its device, from the first run on: a device without room for it is met there, and the next plan follows."""
-        network = self._checkpoint.network
-        return network if self.plan.device == "cpu" else copy.deepcopy(network).to(self._device)
+    def rest(self) -> None:
+        """Let go of what can be computed again."""
+        self._fronts.clear()
+        self._kept.clear()
+        self._model.rest()
 
-    def _compute(self, condition: tuple[float, ...], slices: Sequence[int]) -> None:
-        film = self._film[condition]
-        tile = self._prepared.preprocessing.tile
-        for start in range(0, len(slices), self.plan.batch):
-            part = slices[start : start + self.plan.batch]
-            images = np.stack([self._prepared.image(k) for k in part])
-            if tile is not None and max(images.shape[2:]) > tile:
-                overlap = tile // _OVERLAP
-                pieces = [run_tiled(image, lambda x: self._forward(x[None], film)[0], tile=tile, overlap=overlap) for image in images]
-                probabilities = np.stack(pieces)
-            else:
-                probabilities = self._forward(images, film)
-            self._kept.update({(condition, k): probability for k, probability in zip(part, probabilities, strict=True)})
-
-    def _forward(self, images: NDArray[np.float32], film: Sequence[FiLMParameters | None]) -> NDArray[np.float32]:
-        """Probabilities (B, classes, h, w) of images (B, C, h, w); the batch is filled up and cut again."""
-        count = len(images)
-        if count < self.plan.batch:
-            images = np.concatenate([images, np.repeat(images[-1:], self.plan.batch - count, axis=0)])
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
-            batch = torch.from_numpy(images).to(self._device).contiguous(memory_format=torch.channels_last)
-            logits: Tensor = self._network.logits(batch, film)
-            probabilities: NDArray[np.float32] = torch.sigmoid(logits.float())[:count].cpu().numpy()
-        if np.isnan(probabilities).any():
+    def _compute(self, condition: Condition, part: tuple[int, ...]) -> NDArray[np.float32]:
+        probabilities = self._run(self.plan, condition, part)
+        if self._check is not None:
+            self._compare(self._check, condition, part, probabilities)
+        if self.change is None and np.isnan(probabilities).any():
             raise InputError(
-                f"{self._checkpoint.name} gives values that are not numbers for this image; check the image, or use another model."
+                f"{self._model.checkpoint.name} gives values that are not numbers for this image; check the image, or use another model."
             )
         return probabilities
+
+    def _compare(self, check: SelfCheck, condition: Condition, part: tuple[int, ...], probabilities: NDArray[np.float32]) -> None:
+        """Hold slices with foreground against the other precision, and settle which of the two is used."""
+        exact, reduced = (self.plan.model_copy(update={"precision": name}) for name in ("float32", "bfloat16"))
+        wanted = [check.wants(condition, k, image) for k, image in zip(part, probabilities, strict=True)]
+        if self.change is None and any(wanted):
+            pair = [probabilities, self._run(reduced if self.plan == exact else exact, condition, part)]
+            for slices in zip(*(pair if self.plan == exact else reversed(pair)), strict=True):
+                check.compare(condition, *slices)
+        if check.failed:
+            self._check = None
+            if self.plan == reduced:
+                self.change = exact, f"bfloat16 does not agree with float32 on this image ({check.failed}); going on in float32."
+        elif self.plan == exact and check.passed(condition):
+            self.change = reduced, "Computed in bfloat16: its masks agree with those of float32 on slices of this image that were compared."
+
+    def _run(self, plan: Plan, condition: Condition, part: tuple[int, ...]) -> NDArray[np.float32]:
+        """Probabilities (B, classes, h, w) of network slices."""
+        network = self._model.network(plan)
+        if plan.tile is not None and max(self._prepared.padded_shape) > plan.tile:
+            return np.stack([self._run_tiles(network, plan.tile, condition, self._prepared.image(k)) for k in part])
+        held = self._fronts.get(plan.precision)
+        if held is None or held[0] != part:
+            self._fronts.pop(plan.precision, None)
+            images = np.stack([self._prepared.image(k) for k in (*part, *part[-1:] * (plan.batch - len(part)))])
+            held = self._fronts[plan.precision] = part, network.front(torch.from_numpy(images))
+        probabilities: NDArray[np.float32] = network.probabilities(held[1], condition)[: len(part)].cpu().numpy()
+        return probabilities
+
+    def _run_tiles(self, network: SpecialisedUNet, tile: int, condition: Condition, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = image.shape[1:]
+        overlap = tile // _OVERLAP
+        divisor = self._model.checkpoint.header.architecture.divisor
+        if height % divisor or width % divisor or tile - overlap < divisor:  # then a tile is an image of its own
+            divisor = 1
+
+        def run(piece: NDArray[np.float32], top: int, left: int) -> NDArray[np.float32]:
+            window = Window(top, left, height, width) if divisor > 1 else None
+            front = network.front(torch.from_numpy(piece[None]), window)
+            result: NDArray[np.float32] = network.probabilities(front, condition)[0].cpu().numpy()
+            return result
+
+        return run_tiled(image, run, tile=tile, overlap=overlap, divisor=divisor)
 
 
 def raise_if_memory(error: BaseException) -> None:

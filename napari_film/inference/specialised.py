@@ -21,13 +21,22 @@ from torch.nn import functional
 
 from napari_film.inference.convolution import Convolution
 from napari_film.inference.unit import Affine, Span, SpecialisedUnit, spans
-from napari_film.inference.upsampling import doubled, upsampled
+from napari_film.inference.upsampling import doubled, fractions, upsampled
 from napari_film.models.blocks import ConvUnit
 from napari_film.models.unet import FiLMedUNet
 
 _STRIP = 8 << 20  # bytes of one unit's feature maps in a strip
 _LEAST_ROWS = 8  # fewer would mostly compute what strips share
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Window(NamedTuple):
+    """Where a tile lies in its slice, whose sides are ``height`` and ``width``; all multiples of 2**depth."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,16 @@ class SpecialisedUNet:
         self._affines: dict[tuple[float, ...], list[Affine]] = {}
         self._buffers: dict[tuple[str, int], Tensor] = {}
         self._shape: tuple[int, ...] = ()
+        self._window: Window | None = None
         self._front: Front | None = None
 
     @torch.inference_mode()
-    def front(self, images: Tensor) -> Front:
-        """Compute what no condition changes of ``images`` (B, C, H, W), float32."""
+    def front(self, images: Tensor, window: Window | None = None) -> Front:
+        """Compute what no condition changes of ``images`` (B, C, H, W), float32.
+
+        ``window`` says which part of a slice they are: as far as they have its surroundings, the result is that of the whole.
+        """
+        self._window = window
         if tuple(images.shape) != self._shape:
             self.rest()
             self._shape = tuple(images.shape)
@@ -133,7 +147,7 @@ class SpecialisedUNet:
         if place > self._depth:
             size = skips[place].shape[2:]
             beside = partial(_rows_of, shares[place]) if place in shares else unit.share(skips[place])
-            first = unit.join(self._upper(features, size), beside)
+            first = unit.join(self._upper(place, features, size), beside)
         else:
             size = features.shape[2:]
             first = unit.enter(features)
@@ -173,12 +187,21 @@ class SpecialisedUNet:
             out[:, :, span.rows.start : span.rows.stop + 2] = span.used(convolve(span))
         return out
 
-    def _upper(self, features: Tensor, size: Sequence[int]) -> Callable[[slice], Tensor]:
+    def _upper(self, place: int, features: Tensor, size: Sequence[int]) -> Callable[[slice], Tensor]:
         """Rows of ``features`` (B, C, h, w) at the skip's size."""
-        if self._device.type == "cpu" and tuple(size) == tuple(2 * side for side in features.shape[2:]):
-            return partial(doubled, features)
-        whole = upsampled(features, (size[0], size[1]))
-        return lambda rows: whole[:, :, rows]
+        height, width = features.shape[2:]
+        doubles = tuple(size) == (2 * height, 2 * width)
+        if self._window is not None and doubles:
+            level = 2 * self._depth - place + 1
+            top, left, whole_height, whole_width = (length >> level for length in self._window)
+        elif self._device.type == "cpu" and doubles and self._strip(place, size) < size[0]:
+            top, left, whole_height, whole_width = 0, 0, height, width
+        else:
+            whole = upsampled(features, (size[0], size[1]))
+            return lambda rows: whole[:, :, rows]
+        down = fractions(height, top, whole_height, self._dtype).to(self._device)
+        across = fractions(width, left, whole_width, self._dtype).to(self._device)
+        return lambda rows: doubled(features, rows, down, across)
 
     def _strip(self, place: int, size: Sequence[int]) -> int:
         """How many rows run in one strip: all but on a CPU, whose cache is small, and of batches, whose rows lie apart."""

@@ -22,9 +22,9 @@ from napari_film.conditioning import Value
 from napari_film.header import Header, read_header
 from napari_film.inference.agenda import outward
 from napari_film.inference.engine import Engine
-from napari_film.inference.plan import DeviceName, Plan
+from napari_film.inference.plan import DeviceName, Plan, PrecisionName
 from napari_film.inference.prediction import Prediction
-from napari_film.inference.request import Event, Failure, Fallback, Finished, Opened, Request, SliceResult
+from napari_film.inference.request import Event, Failure, Finished, Opened, Replanned, Request, SliceResult
 from napari_film.inference.store import ProbabilityStore
 from napari_film.plugin.choice import Choice
 from napari_film.plugin.results import Results
@@ -183,7 +183,7 @@ class SegmentationSession:
         if self._working and self._opened:
             self._engine.reorder(self._generation, self._order(self._opened))
 
-    def segment(self, volumes: Sequence[Volume], *, device: DeviceName = "auto") -> None:
+    def segment(self, volumes: Sequence[Volume], *, device: DeviceName = "auto", precision: PrecisionName = "auto") -> None:
         """Segment ``volumes``, one per channel, the reference first, under the chosen condition values."""
         if self._choice is None or self._checkpoint is None or self._state is State.CLOSED:
             return
@@ -191,7 +191,8 @@ class SegmentationSession:
         self._sources = tuple(volume.name for volume in volumes)
         self._opening = self._working = True
         self._set_state(State.RUNNING)
-        self._engine.open(self._generation, volumes, self._checkpoint, self._choice.header.preprocessing, device=device)
+        preprocessing = self._choice.header.preprocessing
+        self._engine.open(self._generation, volumes, self._checkpoint, preprocessing, device=device, precision=precision)
 
     def cancel(self) -> None:
         """Stop; what was computed is kept."""
@@ -272,7 +273,7 @@ class SegmentationSession:
             self._opened, self._opening = event, False
             self.plan_changed.emit(event.plan)
             self._show()
-        elif isinstance(event, Fallback) and self._opened:
+        elif isinstance(event, Replanned) and self._opened:
             self._opened = replace(self._opened, plan=event.plan, notices=(*self._opened.notices, event.notice))
             self.plan_changed.emit(event.plan)
             self._show(compute=self._working)  # asked for anew: what was wanted may have been said after the engine fell back
@@ -305,12 +306,12 @@ class SegmentationSession:
         if results is None:
             return
         self._store.hold(results.keys)
-        self.shown_changed.emit()
-        self.progress_changed.emit(*results.progress())
-        if compute:
+        if compute:  # before anything is drawn: the engine computes the first slice meanwhile
             done = {Request(self._generation, condition): slices for condition, slices in results.wanted().items()}
             self._working = True
             self._engine.submit(list(done), self._order(results.opened), together=len(results.shown), done=done)
+        self.shown_changed.emit()
+        self.progress_changed.emit(*results.progress())
         self._settle()
 
     def _order(self, opened: Opened) -> list[int]:

@@ -54,7 +54,7 @@ def test_a_sidecar_says_what_by_what_and_how(checkpoint: Checkpoint, volume: Vol
     assert content["Metadata"] == {"tumor_type": "hemangioblastoma", "site": "unknown"}
     assert content["Labels"] == {"1": "hemangioblastoma"}
     assert content["Thresholds"] == [0.5]
-    assert content["Plan"] == {"device": "cpu", "precision": "float32", "batch": 1, "engine": prediction.plan.engine}
+    assert content["Plan"] == {"device": "cpu", "precision": "float32", "batch": 1, "tile": None, "engine": prediction.plan.engine}
     assert content["Coverage"] == {"SliceAxis": "axial", "Slices": 12, "SlicesComputed": 12, "ChannelOverlap": [1.0]}
     assert content["VolumesMl"] == {"hemangioblastoma": pytest.approx(int((mask == 1).sum()) * 0.5 * 2 * 3 / 1000, abs=1e-4)}
     assert content["VolumesMl"]["hemangioblastoma"] > 0

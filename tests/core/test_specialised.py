@@ -13,9 +13,9 @@ import napari_film.inference.convolution as convolution
 import napari_film.inference.specialised as specialised
 from napari_film.architecture import Architecture
 from napari_film.inference.convolution import Convolution, has_fused
-from napari_film.inference.specialised import SpecialisedUNet
+from napari_film.inference.specialised import SpecialisedUNet, Window
 from napari_film.inference.unit import spans
-from napari_film.inference.upsampling import doubled, upsampled
+from napari_film.inference.upsampling import doubled, fractions, upsampled
 from napari_film.models.unet import FiLMedUNet
 
 CPU = torch.device("cpu")
@@ -190,7 +190,8 @@ def test_doubling_equals_bilinear_upsampling(height: int, width: int, data: st.D
     start = data.draw(st.integers(0, 2 * height - 1))
     stop = data.draw(st.integers(start + 1, 2 * height))
     expected = upsampled(features, (2 * height, 2 * width))[:, :, start:stop]
-    assert torch.allclose(doubled(features, slice(start, stop)), expected, rtol=0, atol=1e-5)
+    made = doubled(features, slice(start, stop), *(fractions(length, 0, length, torch.float32) for length in (height, width)))
+    assert torch.allclose(made, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -206,3 +207,22 @@ def test_convolution_and_sum(fused: bool, monkeypatch: pytest.MonkeyPatch) -> No
     before = out.clone()
     assert torch.allclose(ours.add_to(out, features, (2, 1)), (before + expected).relu(), atol=1e-5)
     assert torch.allclose(out, (before + expected).relu(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("film", "seed"), [((True,) * 6, 0), ((False,) * 3 + (True,) * 3, 1)])
+def test_a_tile_gives_what_the_whole_gives_where_it_has_its_surroundings(make_network: Make, film: tuple, seed: int) -> None:
+    network = make_network(full(2, film=film), seed=seed).requires_grad_(False)
+    ours = SpecialisedUNet(network)
+    images = torch.randn(1, 2, 96, 120)
+    whole = ours.probabilities(ours.front(images), CONDITIONS[0])
+    reach = 24  # farther than this network looks, to each side
+    for top, left in ((0, 0), (16, 32), (32, 56)):
+        tile = images[:, :, top : top + 64, left : left + 64]
+        part = ours.probabilities(ours.front(tile, Window(top, left, 96, 120)), CONDITIONS[0])
+        rows = slice(0 if top == 0 else reach, 64 if top == 32 else 64 - reach)
+        columns = slice(0 if left == 0 else reach, 64 if left == 56 else 64 - reach)
+        expected = whole[:, :, top : top + 64, left : left + 64]
+        error = (part - expected)[:, :, rows, columns].abs().max()
+        without = (ours.probabilities(ours.front(tile), CONDITIONS[0]) - expected)[:, :, rows, columns].abs().max()
+        assert error < 1e-5
+        assert without > 20 * error

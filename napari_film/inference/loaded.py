@@ -1,0 +1,61 @@
+"""A checkpoint in memory, with its network on the devices that it has run on."""
+
+from pathlib import Path
+
+from torch.nn import BatchNorm2d
+
+from napari_film.checkpoint import Checkpoint, load_checkpoint
+from napari_film.errors import InputError
+from napari_film.inference.plan import Plan
+from napari_film.inference.specialised import SpecialisedUNet
+
+
+class LoadedModel:
+    """A checkpoint and its specialised networks; belongs to one thread."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self._networks: dict[tuple[str, str], SpecialisedUNet] = {}
+
+    def network(self, plan: Plan) -> SpecialisedUNet:
+        """The network for the device and precision of ``plan``, made at the first call: a device without room is met there.
+
+        Raises
+        ------
+        InputError
+            If its BatchNorm has a variance below zero: every value would be not a number.
+        """
+        key = plan.device, plan.precision
+        if key not in self._networks:
+            if any(bool((norm.running_var < 0).any()) for norm in self.checkpoint.network.modules() if isinstance(norm, BatchNorm2d)):
+                raise InputError(f"{self.checkpoint.name} has weights that give no numbers (a variance below zero); use another model.")
+            self._networks[key] = SpecialisedUNet(self.checkpoint.network, device=plan.device, precision=plan.precision)
+        return self._networks[key]
+
+    def keep_only(self, plan: Plan) -> None:
+        """Let go of the networks that ``plan`` does not need."""
+        self._networks = {key: network for key, network in self._networks.items() if key == (plan.device, plan.precision)}
+
+    def rest(self) -> None:
+        """Let go of feature maps; weights stay."""
+        for network in self._networks.values():
+            network.rest()
+
+
+class Loader:
+    """Loads checkpoints and keeps the last, as long as its file stays as it is."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[str, int, int], LoadedModel] | None = None
+
+    def load(self, path: Path) -> LoadedModel:
+        """Give the model of a file; raises CheckpointError as `load_checkpoint`."""
+        try:
+            status = path.stat()
+        except OSError:
+            return LoadedModel(load_checkpoint(path))  # which says what is wrong
+        signature = str(path.resolve()), status.st_mtime_ns, status.st_size
+        if self._last is None or self._last[0] != signature:
+            self._last = None
+            self._last = signature, LoadedModel(load_checkpoint(path))
+        return self._last[1]
