@@ -84,9 +84,9 @@ class Channel:
         plane[held] = interpolate(self.data, [axis[held] for axis in coordinates])
         return plane
 
-    def normalised(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Normalise a network slice (h, w) of this channel."""
-        return self.normalisation.apply(image, volume=self.statistics if self.normalisation.needs_volume else None)
+    def normalised(self, image: NDArray[np.float32], *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Normalise a network slice (h, w) of this channel, into ``out`` or a new array."""
+        return self.normalisation.apply(image, volume=self.statistics if self.normalisation.needs_volume else None, out=out)
 
     @cached_property
     def _lattice(self) -> list[NDArray[np.float64]]:

@@ -53,33 +53,53 @@ class Normalisation(BaseModel, frozen=True, extra="forbid"):
         """Whether the whole volume is read before the first slice."""
         return self.method == "zscore" and self.scope == "volume"
 
-    def apply(self, image: NDArray[np.float32], *, volume: tuple[float, float] | None = None) -> NDArray[np.float32]:
+    def apply(
+        self, image: NDArray[np.float32], *, volume: tuple[float, float] | None = None, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Normalise one network slice (h, w).
 
         Parameters
         ----------
         image
-            The slice, before padding.
+            The slice, before padding; it stays as it is.
         volume
             Mean and standard deviation of the channel; only read where :attr:`needs_volume`.
+        out
+            (h, w), where the result is put; None makes a new array.
         """
+        out = np.empty(image.shape, dtype=np.float32) if out is None else out
         if self.window is not None:
             low, high = self.window
-            return np.asarray(np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1), dtype=np.float32)
+            np.subtract(image, np.float32(low), out=out)
+            out /= np.float32(high - low)
+            return np.clip(out, 0, 1, out=out)
         if self.scope == "volume":
             if volume is None:
                 raise ValueError("normalisation over the volume needs its mean and standard deviation")
             mean, deviation = volume
         else:
-            mean, deviation = float(image.mean(dtype=np.float64)), float(image.std(dtype=np.float64))
-        if deviation <= _FLAT * max(abs(mean), float(np.abs(image).max())):
-            return np.zeros_like(image)
-        return (image - np.float32(mean)) / np.float32(deviation)
+            mean, deviation = _moments(image)
+        if deviation <= _FLAT * max(abs(mean), float(image.max()), -float(image.min())):
+            out[...] = 0
+            return out
+        np.subtract(image, np.float32(mean), out=out)
+        out /= np.float32(deviation)
+        return out
+
+
+def _moments(image: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean and population standard deviation, in float64: of one copy, in the order of the memory."""
+    values = image.ravel(order="K").astype(np.float64)
+    mean = float(values.mean())
+    values -= mean
+    return mean, math.sqrt(float(np.einsum("i,i->", values, values)) / values.size)
 
 
 def slabs(data: NDArray[Any]) -> list[NDArray[Any]]:
     """Cut ``data`` (I, J, K) along the axis that lies farthest apart in memory, so that a file is read front to back."""
-    return list(np.moveaxis(np.asarray(data), int(np.argmax(np.abs(data.strides))), 0))
+    # The step of an axis of length one says nothing: a 2D image would be one slab.
+    steps = [abs(step) if length > 1 else 0 for step, length in zip(data.strides, data.shape, strict=True)]
+    return list(np.moveaxis(np.asarray(data), int(np.argmax(steps)), 0))
 
 
 def statistics(data: NDArray[Any]) -> tuple[float, float]:

@@ -10,18 +10,16 @@ Axes: (I, J, K) source voxels as stored; (N, H, W) the same voxels in sliced lay
 network grid; C channels. Units: mm, along R, A, S.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
-from scipy import sparse
 
 from napari_film.channels import Channel
 from napari_film.normalisation import Normalisation, require_finite
-from napari_film.resampling import SPACING_TOLERANCE, axis_weights, resample_plane, resampled_length
+from napari_film.respacing import Respacing
 from napari_film.volume import SLICED_AXES, GeometryError, Grid, SliceAxis, Volume, reordering, slicing
 
 __all__ = ["GeometryError", "Normalisation", "Prepared", "Preprocessing", "prepare", "restore"]
@@ -52,7 +50,7 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
     divisor
         Slices are padded with their edge values, at the far ends, to multiples of this.
     tile
-        Longest side that the network is given in one piece; None for no limit.
+        Longest side that the network is given in one piece, two or more times the divisor; None for no limit.
     """
 
     slice_axis: SliceAxis
@@ -65,15 +63,16 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _check_tile(self) -> Self:
-        if self.tile is not None and self.tile % self.divisor:
-            raise ValueError(f"tile {self.tile} is not a multiple of divisor {self.divisor}")
+        if self.tile is not None and (self.tile % self.divisor or self.tile == self.divisor):
+            raise ValueError(f"tile {self.tile} is not a multiple of divisor {self.divisor}, from twice its size on")
         return self
 
 
 class Prepared:
     """Volumes of one patient, ready to be asked for network slices; made by :func:`prepare`.
 
-    Lazy: a slice is read, resampled and normalised when it is asked for, and nothing is kept.
+    Lazy: a slice is read, resampled and normalised when it is asked for. Unchanging, so that any thread may ask: what the
+    channels keep comes out the same in each.
 
     Attributes
     ----------
@@ -104,38 +103,25 @@ class Prepared:
         sliced = self._order.grid(reference.grid)
         self.shape: tuple[int, int, int] = sliced.shape
         wanted = [preprocessing.spacing[world] for world in SLICED_AXES[preprocessing.slice_axis]]
-        # None leaves an axis alone; then the way there and back is exact.
-        self._forward: list[sparse.csr_matrix | None] = []
-        self._back: list[sparse.csr_matrix | None] = []
-        lengths, spacings = list(sliced.shape), list(sliced.spacing)
-        for axis, target in enumerate(wanted):
-            old = lengths[axis], spacings[axis]
-            # A single voxel has no neighbour to interpolate with, and a 2D file's thickness says little.
-            if target is None or old[0] == 1 or math.isclose(old[1], target, rel_tol=SPACING_TOLERANCE):
-                self._forward.append(None)
-                self._back.append(None)
-            else:
-                new = resampled_length(*old, target), target
-                self._forward.append(axis_weights(*old, *new))
-                self._back.append(axis_weights(*new, *old))
-                lengths[axis], spacings[axis] = new
-        self.network_shape: tuple[int, int, int] = (lengths[0], lengths[1], lengths[2])
-        self.network_grid = _network_grid(sliced, self.network_shape, spacings)
-        self.padded_shape: tuple[int, int] = (_padded(lengths[1], preprocessing.divisor), _padded(lengths[2], preprocessing.divisor))
+        self._respacing = Respacing(sliced, wanted)
+        self.network_shape: tuple[int, int, int] = self._respacing.shape
+        self.network_grid: Grid = self._respacing.grid
+        height, width = (_padded(length, preprocessing.divisor) for length in self.network_shape[1:])
+        self.padded_shape: tuple[int, int] = (height, width)
 
     def image(self, k: int) -> NDArray[np.float32]:
         """Give network slice ``k``: (C, h + pad, w + pad), normalised."""
         height, width = self.network_shape[1:]
         image = np.empty((len(self.channels), *self.padded_shape), dtype=np.float32)
         for channel, out in zip(self.channels, image, strict=True):
-            plane = _combine(self._forward[0], k, channel.slice)
-            plane = channel.normalised(resample_plane(plane, self._forward[1], self._forward[2]))
-            out[:] = np.pad(plane, ((0, out.shape[0] - height), (0, out.shape[1] - width)), mode="edge")
+            channel.normalised(self._respacing.forward(k, channel.slice), out=out[:height, :width])
+            out[:height, width:] = out[:height, width - 1 : width]
+            out[height:] = out[height - 1]
         return image
 
     def network_slices(self, i: int) -> tuple[int, ...]:
         """Give the network slices that source slice ``i`` is restored from."""
-        return tuple(k for k, _ in _row(self._back[0], i))
+        return self._respacing.network_slices(i)
 
     def restore_slice(self, i: int, probabilities: Mapping[int, NDArray[Any]]) -> NDArray[np.float32]:
         """Bring source slice ``i`` back from the network's slices.
@@ -145,16 +131,15 @@ class Prepared:
         i
             Index along N.
         probabilities
-            At least the slices that :meth:`network_slices` names, each (classes, h + pad, w + pad).
+            At least the slices that :meth:`network_slices` names, each (classes, h + pad, w + pad), between 0 and 1.
 
         Returns
         -------
         numpy.ndarray
-            (classes, H, W), clipped to [0, 1]: extrapolation at the border may pass the ends of the range.
+            (classes, H, W), between 0 and 1; where nothing is resampled it may be a view of what was given.
         """
         height, width = self.network_shape[1:]
-        stack = _combine(self._back[0], i, lambda k: np.asarray(probabilities[k][:, :height, :width], dtype=np.float32))
-        return np.stack([np.clip(resample_plane(plane, self._back[1], self._back[2]), 0, 1) for plane in stack])
+        return self._respacing.back(i, lambda k: probabilities[k][:, :height, :width])
 
     def labels(self, mask: Volume) -> NDArray[np.uint8]:
         """Bring a mask onto the network grid, for training.
@@ -188,7 +173,7 @@ class Prepared:
         if not np.array_equal(codes, values):
             raise GeometryError(f"{mask.label} holds values that are not whole numbers from 0 to 255; a mask needs one label per voxel.")
         stack = self.from_source(order.apply(codes))
-        if all(weights is None for weights in self._forward):
+        if self._respacing.exact:
             return np.ascontiguousarray(stack)
         present = np.unique(codes)
         result = np.empty(self.network_shape, dtype=np.uint8)
@@ -211,8 +196,7 @@ class Prepared:
         return self._order.apply(array)
 
     def _score(self, stack: NDArray[np.uint8], label: int, k: int) -> NDArray[np.float32]:
-        plane = _combine(self._forward[0], k, lambda i: (stack[i] == label).astype(np.float32))
-        return resample_plane(plane, self._forward[1], self._forward[2])
+        return self._respacing.forward(k, lambda i: (stack[i] == label).astype(np.float32))
 
 
 def prepare(volumes: Sequence[Volume], preprocessing: Preprocessing) -> Prepared:
@@ -293,31 +277,8 @@ def _frames(volume: Volume, preprocessing: Preprocessing) -> list[NDArray[Any]]:
     return [volume.data[..., preprocessing.frame]]
 
 
-def _network_grid(sliced: Grid, shape: tuple[int, int, int], spacing: Sequence[float]) -> Grid:
-    """Give the grid of ``shape`` and ``spacing`` (mm) with the centre and the directions of ``sliced``."""
-    affine = sliced.affine.copy()
-    affine[:3, :3] *= np.asarray(spacing) / sliced.spacing
-    affine[:3, 3] += sliced.affine[:3, :3] @ ((np.array(sliced.shape) - 1) / 2) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    return Grid(shape, affine)
-
-
 def _padded(length: int, divisor: int) -> int:
     return -(-length // divisor) * divisor
-
-
-def _row(weights: sparse.csr_matrix | None, index: int) -> list[tuple[int, np.float32]]:
-    """Give the samples that output sample ``index`` is made of, and their weights."""
-    if weights is None:
-        return [(index, np.float32(1))]
-    span = slice(weights.indptr[index], weights.indptr[index + 1])
-    return [(int(k), weight) for k, weight in zip(weights.indices[span], weights.data[span], strict=True)]
-
-
-def _combine(weights: sparse.csr_matrix | None, index: int, read: Callable[[int], NDArray[Any]]) -> NDArray[np.float32]:
-    """Resample along the slices: the weighted sum of those that output slice ``index`` is made of."""
-    if weights is None:
-        return np.asarray(read(index), dtype=np.float32)
-    return np.asarray(sum(weight * read(k) for k, weight in _row(weights, index)), dtype=np.float32)
 
 
 def _describe(volume: Volume) -> str:

@@ -97,7 +97,7 @@ Event = Opened | SliceResult | Replanned | Failure | Finished
 
 def quantise(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Probabilities in 256ths: min(floor(256 p), 255)."""
-    q = np.empty(probabilities.shape, dtype=np.uint8)
+    q = np.empty_like(probabilities, dtype=np.uint8)
     # Piece by piece, so that an image of 8000 x 8000 does not stand in memory once more.
     for piece, out in zip(pieces(probabilities.T), pieces(q.T), strict=True):
         scaled = piece * np.float32(256)

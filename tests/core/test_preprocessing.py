@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from napari_film.normalisation import statistics
+from napari_film.normalisation import slabs, statistics
 from napari_film.preprocessing import GeometryError, Normalisation, Preprocessing, prepare, restore
 from napari_film.volume import Reorder, Volume
 
@@ -51,6 +54,52 @@ def test_statistics_hold_far_from_zero(make_volume: Callable) -> None:
     mean, deviation = statistics(values + 1e8)
     assert mean == pytest.approx(1e8 + values.mean(), rel=1e-12)
     assert deviation == pytest.approx(values.std(), rel=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    image=arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=st.floats(-1e4, 1e4, width=32)),
+    offset=st.sampled_from([0, 1e3, 1e6]),
+)
+def test_zscore_is_that_of_the_textbook(image: np.ndarray, offset: float) -> None:
+    image = image + np.float32(offset)
+    before = image.copy()
+    mean, deviation = image.mean(dtype=np.float64), image.std(dtype=np.float64)
+    flat = deviation <= 1e-6 * max(abs(mean), np.abs(image).max())
+    expected = np.zeros_like(image) if flat else (image - np.float32(mean)) / np.float32(deviation)
+    put = np.full((image.shape[0] + 2, image.shape[1] + 3), 9, np.float32)
+    for order in ("C", "F"):
+        np.testing.assert_allclose(ZSCORE.apply(np.asarray(image, order=order)), expected, rtol=1e-6, atol=1e-6)
+        ZSCORE.apply(np.asarray(image, order=order), out=put[1:-1, 1:-2])
+        np.testing.assert_allclose(put[1:-1, 1:-2], expected, rtol=1e-6, atol=1e-6)
+    assert put.sum() == pytest.approx(put[1:-1, 1:-2].sum() + 9 * (put.size - image.size), abs=1e-2)
+    assert np.array_equal(image, before)
+
+
+def test_slabs_of_a_2d_image_are_its_lines() -> None:
+    assert len(slabs(np.zeros((5, 7, 1), order="F"))) == 7
+    assert len(slabs(np.zeros((5, 7, 1)))) == 5
+    assert len(slabs(np.zeros((5, 7, 3), order="F"))) == 3
+
+
+def test_nothing_is_copied_on_the_way_back_where_nothing_is_resampled(make_volume: Callable) -> None:
+    prepared = prepare([make_volume((9, 7, 5))], axial())
+    probabilities = np.random.default_rng(0).random((2, *prepared.padded_shape), dtype=np.float32)
+    assert np.shares_memory(prepared.restore_slice(3, {3: probabilities}), probabilities)
+
+
+def test_volumes_are_left_as_they_are(make_volume: Callable) -> None:
+    volume = make_volume((9, 7, 5), dtype=np.float32)
+    before = volume.data.copy()
+    for normalisation in (ZSCORE, RAW, Normalisation(scope="volume")):
+        for spacing in ((None, None, None), (None, None, 0.7), (0.6, None, None)):
+            prepared = prepare([volume], axial(normalisation, spacing=spacing))
+            passed = np.random.default_rng(0).random((1, prepared.network_shape[0], *prepared.padded_shape), dtype=np.float32)
+            kept = passed.copy()
+            stack(prepared)
+            restore(prepared, passed)
+            assert np.array_equal(passed, kept)
+    assert np.array_equal(volume.data, before)
 
 
 @pytest.mark.parametrize("scope", ["slice", "volume"])
@@ -255,6 +304,7 @@ def test_probabilities_of_another_shape_are_refused(make_volume: Callable) -> No
         ({"frame": -1}, "greater than or equal to 0"),
         ({"divisor": 0}, "greater than or equal to 1"),
         ({"tile": 100}, "not a multiple"),
+        ({"tile": 16}, "not a multiple of divisor 16, from twice its size on"),
         ({"slice_axis": "transverse"}, "axial"),
         ({"normalisation": ({"method": "window"},)}, "needs"),
         ({"normalisation": ({"method": "window", "window": (5, 5)},)}, "lower first"),
