@@ -17,10 +17,15 @@ from napari_film.volume import Grid, Reorder, reordering
 SAME_GRID = 1e-4
 # Points along each axis of the lattice on which coverage is measured.
 _LATTICE = 32
+# Interpolated slices that are kept: neighbours on a network grid share them where the spacing along N differs.
+_KEPT = 8
 
 
 class Channel:
     """Voxels of one channel on the reference's sliced layout (N, H, W); nothing is read before it is asked for.
+
+    Any thread may ask. What is kept (statistics, filling, the last interpolated slices) comes out the same in each, and is put
+    in its place whole: two threads at a time may compute it twice, and never see a part of it.
 
     Parameters
     ----------
@@ -51,6 +56,7 @@ class Channel:
         self.coverage = 1.0 if same is not None else float(inside(self._lattice, grid.shape).mean())
         if self._aligned is None and not (data.flags.c_contiguous or data.flags.f_contiguous):
             self.data = np.asfortranarray(data)  # once here, or interpolation would copy it for every slice
+        self._kept: tuple[tuple[int, NDArray[np.float32]], ...] = ()  # newest first; replaced, never changed
 
     @property
     def aligned(self) -> bool:
@@ -69,13 +75,26 @@ class Channel:
         return float(interpolate(self.data, [axis[held] for axis in self._lattice]).mean(dtype=np.float64)) if held.any() else 0.0
 
     def slice(self, i: int) -> NDArray[np.float32]:
-        """Give slice ``i`` of the reference, (H, W), not normalised.
+        """Give slice ``i`` of the reference, (H, W), not normalised and not to be written to.
 
         A channel on the reference's grid is taken voxel by voxel, others are interpolated trilinearly through the affines;
         beyond their field of view stands :attr:`fill`.
         """
         if self._aligned is not None:
             return np.asarray(self._aligned[i], dtype=np.float32)
+        kept = self._kept
+        plane = next((plane for index, plane in kept if index == i), None)
+        if plane is None:
+            plane = self._interpolated(i)
+            plane.flags.writeable = False
+        self._kept = ((i, plane), *(pair for pair in kept if pair[0] != i))[:_KEPT]
+        return plane
+
+    def normalised(self, image: NDArray[np.float32], *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Normalise a network slice (h, w) of this channel, into ``out`` or a new array."""
+        return self.normalisation.apply(image, volume=self.statistics if self.normalisation.needs_volume else None, out=out)
+
+    def _interpolated(self, i: int) -> NDArray[np.float32]:
         _, height, width = self._sliced.shape
         axes = [np.array([i], dtype=np.float64), np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64)]
         coordinates = [axis[0] for axis in positions(self._sliced.affine, self.grid, axes)]
@@ -83,10 +102,6 @@ class Channel:
         plane = np.full((height, width), self.fill, dtype=np.float32)
         plane[held] = interpolate(self.data, [axis[held] for axis in coordinates])
         return plane
-
-    def normalised(self, image: NDArray[np.float32], *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Normalise a network slice (h, w) of this channel, into ``out`` or a new array."""
-        return self.normalisation.apply(image, volume=self.statistics if self.normalisation.needs_volume else None, out=out)
 
     @cached_property
     def _lattice(self) -> list[NDArray[np.float64]]:

@@ -26,6 +26,7 @@ from napari_film.volume import Grid
 SPACING_TOLERANCE = 1e-3
 # Kernel weights below this are rounding, and would divide by nothing.
 _NEGLIGIBLE = 1e-9
+_POINTS = 1 << 14  # interpolated at a time: what is known of them stays in the cache
 
 
 def resampled_length(length: int, spacing: float, target: float) -> int:
@@ -129,22 +130,24 @@ def interpolate(data: NDArray[Any], coordinates: list[NDArray[np.float64]]) -> N
     numpy.ndarray
         (P,)
     """
-    lower, fraction, step = [], [], []
-    for coordinate, length in zip(coordinates, data.shape, strict=True):
-        below = np.clip(np.floor(coordinate), 0, max(length - 2, 0))
-        lower.append(below.astype(np.intp))
-        fraction.append((coordinate - below if length > 1 else np.zeros_like(coordinate)).astype(np.float32))
-        step.append(1 if length > 1 else 0)
-    flat, strides = _flattened(data)
-    base = sum(index * stride for index, stride in zip(lower, strides, strict=True))
+    flat, strides = _flattened(np.asarray(data))
+    steps = [stride if length > 1 else 0 for stride, length in zip(strides, data.shape, strict=True)]
     value = np.zeros(coordinates[0].shape, dtype=np.float32)
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.ones((), dtype=np.float32)
-        shift = 0
-        for axis, side in enumerate(corner):
-            weight = weight * (fraction[axis] if side else 1 - fraction[axis])
-            shift += side * step[axis] * strides[axis]
-        value += weight * flat[base + shift].astype(np.float32)
+    for start in range(0, len(value), _POINTS):
+        part = slice(start, start + _POINTS)
+        base: NDArray[np.intp] = np.zeros(value[part].shape, dtype=np.intp)
+        sides = []
+        for coordinate, length, stride in zip(coordinates, data.shape, strides, strict=True):
+            below = np.clip(np.floor(coordinate[part]), 0, max(length - 2, 0))
+            fraction = (coordinate[part] - below if length > 1 else np.zeros_like(below)).astype(np.float32)
+            sides.append((1 - fraction, fraction))
+            base += below.astype(np.intp) * stride
+        for i, j, k in np.ndindex(2, 2, 2):
+            weight = sides[0][i] * sides[1][j]
+            weight *= sides[2][k]
+            corner = flat.take(base + (i * steps[0] + j * steps[1] + k * steps[2]), mode="clip")  # all are inside; "raise" is slower
+            weight *= corner.astype(np.float32, copy=False)
+            value[part] += weight
     return value
 
 

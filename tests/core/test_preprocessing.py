@@ -1,6 +1,8 @@
 """Normalisation, padding, frames and channels, masks for training, and what is refused."""
 
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
+from napari_film import channels
 from napari_film.normalisation import slabs, statistics
 from napari_film.preprocessing import GeometryError, Normalisation, Preprocessing, prepare, restore
+from napari_film.resampling import interpolate
 from napari_film.volume import Reorder, Volume
 
 ZSCORE = Normalisation()
@@ -197,6 +201,47 @@ def test_only_the_source_slices_of_a_slice_are_read(target: float | None, read: 
     assert data.taken == []
     prepared.image(4 if target is None else 3 if target == 1.0 else 2)
     assert data.taken == read
+
+
+@pytest.fixture
+def apart(make_affine: Callable, make_volume: Callable) -> Callable[[], Any]:
+    """Give a maker of prepared volumes of two grids, resampled along the slices."""
+    near, far = make_affine(spacing=(1.0, 1.2, 2.0)), make_affine(spacing=(1.1, 1.2, 1.9), angles=(4, -3, 5))
+    volumes = [make_volume((19, 17, 30), near), make_volume((18, 18, 33), far, seed=1)]
+    return lambda: prepare(volumes, axial(ZSCORE, Normalisation(scope="volume"), spacing=(1.5, 0.9, 3.1)))
+
+
+def test_slices_that_neighbours_share_are_interpolated_once(apart: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def counted(*arguments: Any) -> np.ndarray:
+        nonlocal asked
+        asked += 1
+        return interpolate(*arguments)
+
+    prepared = apart()
+    expected = [np.stack([apart().image(k) for k in range(prepared.network_shape[0])])]
+    monkeypatch.setattr(channels, "interpolate", counted)
+    expected.append(stack(prepared))
+    assert np.array_equal(*expected)
+    assert asked == prepared.shape[0] + 1  # and once for the filling
+    with pytest.raises(ValueError, match="read-only"):
+        prepared.channels[1].slice(3)[0, 0] = 1
+
+
+def test_two_threads_see_the_same_slices(apart: Callable) -> None:
+    prepared = apart()
+    expected = stack(apart())
+    orders = [np.random.default_rng(seed).integers(0, len(expected), 60) for seed in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda order: [prepared.image(int(k)) for k in order], orders))
+    finally:
+        sys.setswitchinterval(interval)
+    for order, images in zip(orders, found, strict=True):
+        assert np.array_equal(np.stack(images), expected[order])
 
 
 def test_a_mask_is_exact_where_nothing_is_resampled(make_affine: Callable) -> None:
