@@ -1,0 +1,70 @@
+"""Seeded networks that behave like trained ones as far as time can tell: ``python -m benchmarks.networks SETTING_AS_JSON FILE``.
+
+Weights are random; biases and BatchNorm's statistics are fitted to noise, so that features are of order one at every depth, no
+feature map is silent, and probabilities spread over (0, 1). Without that a random network blows rounding up from unit to
+unit, and no two ways of computing it agree.
+"""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.settings import VALUES, Setting, one_hot
+from napari_film.checkpoint import save_checkpoint
+from napari_film.models.unet import FiLMedUNet
+
+_SIDE = 128  # of the noise
+_ACTIVE = 2.0  # mean before ReLU, in standard deviations: nearly every voxel passes
+_SPREAD = 1.0  # standard deviation of the logits
+
+
+@torch.no_grad()
+def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
+    """Make the network of ``setting``, in evaluation mode."""
+    torch.manual_seed(seed)
+    network = FiLMedUNet(setting.architecture).requires_grad_(False).eval()
+    for name, parameter in network.named_parameters():
+        if name.startswith("generator."):
+            parameter.normal_()
+    hooks = []
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.bias, 0, 0.3)
+            hooks.append(part.register_forward_pre_hook(_fit_statistics))
+        elif isinstance(part, nn.Conv2d) and part is not network.head:
+            hooks.append(part.register_forward_hook(_fit_bias))
+    images = torch.randn(2, setting.channels, _SIDE, _SIDE)
+    places = network.film(torch.tensor([one_hot(len(VALUES))]))
+    spread, mean = torch.std_mean(network.logits(images, [*places[:-1], None]))
+    network.head.weight.mul_(_SPREAD / spread)
+    network.get_parameter("head.bias").sub_(mean).mul_(_SPREAD / spread)
+    for hook in hooks:
+        hook.remove()
+    return network
+
+
+def _fit_bias(convolution: nn.Module, _: tuple[Tensor], features: Tensor) -> Tensor:
+    """Bring the mean of each feature map (B, C, H, W) to `_ACTIVE`."""
+    spread, mean = torch.std_mean(features, dim=(0, 2, 3))
+    shift = _ACTIVE * spread - mean
+    convolution.get_parameter("bias").add_(shift)
+    return features + shift[:, None, None]
+
+
+def _fit_statistics(norm: nn.Module, features: tuple[Tensor]) -> None:
+    """Make the statistics of ``norm`` those of the features (B, C, H, W) that come to it."""
+    variance, mean = torch.var_mean(features[0], dim=(0, 2, 3))
+    norm.get_buffer("running_mean").copy_(mean)
+    norm.get_buffer("running_var").copy_(variance)
+
+
+def main() -> None:
+    """Write the checkpoint that is asked for."""
+    setting = Setting.model_validate_json(sys.argv[1])
+    save_checkpoint(sys.argv[2], make_network(setting), setting.header)
+
+
+if __name__ == "__main__":
+    main()
