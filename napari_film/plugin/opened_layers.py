@@ -77,27 +77,27 @@ class OpenedLayers(QObject):
         self._emitters = ()
 
     def open(self, channels: "Sequence[Image]", slice_axis: SliceAxis) -> None:
-        """Follow other images, the reference first."""
+        """Follow other images, the reference first, and turn the view to its slices."""
         self._channels = list(channels)
         self._axis = slice_axis
         self._changed = False
+        order = tuple(self._viewer.dims.order)
+        self._view.turn_to(self._channels[0], slice_axis)
+        if tuple(self._viewer.dims.order) != order:
+            self._viewer.reset_view()
         for layer in self._channels:
             for name in _CHANGES:
                 getattr(layer.events, name).connect(self._image_changed)
         self._moved()
 
     def show(self, mask: NDArray[np.uint8], appearance: Appearance, prepared: Prepared) -> None:
-        """Show a mask (N, H, W); the first one turns the view to its slices and brings stand-ins for images on other grids."""
+        """Show a mask (N, H, W); the first one brings stand-ins for images on other grids."""
         if self._mask is not None:
             self._mask.show(mask, appearance)
             return
         reference = self._channels[0]
         self._reslice(prepared)
         self._mask = MaskLayer(reference, geometry_of(reference), self._axis, mask, appearance)
-        order = tuple(self._viewer.dims.order)
-        self._view.turn_to(reference, self._axis)
-        if tuple(self._viewer.dims.order) != order:
-            self._viewer.reset_view()
         self._viewer.layers.selection.active = self._viewer.add_layer(self._mask.layer)
         self._moved()
 

@@ -9,6 +9,8 @@ from napari_film.inference.plan import Plan
 from napari_film.plugin.session import State
 
 _BUSY = (State.RUNNING, State.AHEAD)
+_DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}
+_PRECISIONS = {"float32": "32-bit", "bfloat16": "16-bit (bfloat16)"}
 
 
 class RunPanel(QWidget):
@@ -28,7 +30,9 @@ class RunPanel(QWidget):
         self._button.clicked.connect(self._clicked)
         self._bar = QProgressBar()
         self._bar.setTextVisible(True)
-        self._device = QLabel("Device: auto")
+        self._device = QLabel()
+        self._device.setObjectName("film_device")
+        self._device.setWordWrap(True)
         self._status = QLabel()
         self._banner = QLabel()
         self._banner.setWordWrap(True)
@@ -36,8 +40,7 @@ class RunPanel(QWidget):
         self._banner.setStyleSheet("QLabel { background: #6b4a00; color: #fff3d6; padding: 4px; border-radius: 2px; }")
         self._banner.hide()
         facts = QHBoxLayout()
-        facts.addWidget(self._device)
-        facts.addStretch()
+        facts.addWidget(self._device, stretch=1)
         facts.addWidget(self._status)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -47,6 +50,7 @@ class RunPanel(QWidget):
         layout.addWidget(self._banner)
         self.setState(State.EMPTY)
         self.setProgress(0, 0)
+        self.setPlan(None)
 
     def setState(self, state: State) -> None:
         """Show where the session stands."""
@@ -58,13 +62,22 @@ class RunPanel(QWidget):
 
     def setProgress(self, done: int, total: int) -> None:
         """Show how many slices of the shown mask were computed."""
+        self._bar.setUpdatesEnabled(False)  # else the bar paints at once, and the whole window with it, for every slice
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
         self._bar.setFormat(f"{done} of {total} slices" if total else "no mask yet")
+        self._bar.setUpdatesEnabled(True)
 
-    def setPlan(self, plan: Plan | None, *, wanted: str) -> None:
-        """Show what the network runs on; before it is loaded, what was asked for."""
-        self._device.setText(f"Device: {wanted}" if plan is None else f"Device: {plan.device}, {plan.precision}")
+    def setPlan(self, plan: Plan | None, *, checked: str = "") -> None:
+        """Show what the network runs on, None before it is loaded; ``checked`` says what a comparison of precisions has shown."""
+        if plan is None:
+            self._device.setText("Device: none in use yet")
+        else:
+            words = [_DEVICES[plan.device], _PRECISIONS[plan.precision]]
+            if checked and plan.precision != "float32":
+                words.append("checked against 32-bit")
+            self._device.setText(f"Device: {', '.join(words)}")
+        self._device.setToolTip(checked)
 
     def setBanner(self, sentences: Sequence[str]) -> None:
         """Show what stays true until the next run; nothing hides the banner."""

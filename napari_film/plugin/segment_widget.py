@@ -30,7 +30,7 @@ from napari_film.plugin.layers import GeometryNeeded, demo_model, volume_from_la
 from napari_film.plugin.metadata_form import MetadataForm
 from napari_film.plugin.model_card import ModelCard
 from napari_film.plugin.opened_layers import OpenedLayers
-from napari_film.plugin.preferences import preferences
+from napari_film.plugin.preferences import Preferences, preferences
 from napari_film.plugin.run_panel import RunPanel
 from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.slice_view import SliceView
@@ -59,8 +59,8 @@ class SegmentWidget(QWidget):
         self._viewer = viewer
         self._docked = False
         self._bell = _Bell()  # no child of the dock's: it must outlive the engine, which rings it
-        wanted = preferences()
-        self.session = SegmentationSession(notify=self._bell.rung.emit, memory=wanted.kept_masks_bytes)
+        # The person's own preferences are read with the first Segment: that takes napari longer than the dock takes to open.
+        self.session = SegmentationSession(notify=self._bell.rung.emit, memory=Preferences().kept_masks_bytes)
         self._bell.rung.connect(self._drain)  # rung on the engine's thread, so Qt queues it
         self._arrived: list[int] = []  # slices of the shown mask that one drain brought
 
@@ -72,7 +72,6 @@ class SegmentWidget(QWidget):
         self.all_values.setObjectName("film_all_values")
         self.all_values.hide()
         self.run_panel = RunPanel()
-        self.run_panel.setPlan(None, wanted=wanted.device)
         self.slice_view = SliceView(viewer)
         self.layers = OpenedLayers(viewer, self.slice_view)
         self.save_button = QPushButton("Save mask as NIfTI…")
@@ -120,7 +119,7 @@ class SegmentWidget(QWidget):
             self.layers.open(chosen, header.preprocessing.slice_axis)
             wanted = preferences()
             self.session.set_memory(wanted.kept_masks_bytes)
-            self.session.segment(volumes, device=wanted.device)
+            self.session.segment(volumes, device=wanted.device, precision=wanted.precision)
 
     def save(self, path: Path) -> None:
         """Write the shown mask and its sidecar.
@@ -272,8 +271,10 @@ class SegmentWidget(QWidget):
         self.all_values.setVisible(header is not None and header.metadata_schema.target is not None)
 
     def _show_plan(self, plan: Plan | None) -> None:
-        self.run_panel.setPlan(plan, wanted=preferences().device)
-        self.run_panel.setBanner([*self.session.notices, *self._coverage()])
+        checked = self.session.checked
+        self.run_panel.setPlan(plan, checked=checked)
+        notices = [notice for notice in self.session.notices if notice != checked]  # that one is good to know, and no warning
+        self.run_panel.setBanner([*notices, *self._coverage()])
 
     def _show_progress(self, done: int, total: int) -> None:
         self.run_panel.setProgress(done, total)
@@ -301,7 +302,7 @@ class SegmentWidget(QWidget):
         results = self.session.results
         if results is None:
             raise InputError("There is no mask to describe; press Segment first.")
-        return Appearance.of(results.predictions(), results.choice.header, self._describe(None))
+        return Appearance.of(results.predictions(), results.choice.header, self._describe(None) if results.complete else None)
 
     def _describe(self, mask: NDArray[np.uint8] | None) -> dict[str, Any]:
         """How the shown mask came to be, with the volumes in ``mask`` (I, J, K)."""

@@ -77,6 +77,7 @@ class SegmentationSession:
         self._opening = False
         self._working = False
         self._sources: tuple[str, ...] = ()
+        self._checked = ""
 
     @property
     def state(self) -> State:
@@ -117,6 +118,11 @@ class SegmentationSession:
     def notices(self) -> tuple[str, ...]:
         """What a person should know about how the network runs."""
         return self._opened.notices if self._opened else ()
+
+    @property
+    def checked(self) -> str:
+        """What a comparison of precisions has shown and changed: one of the notices; empty where nothing changed."""
+        return self._checked if self._opened else ""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -270,13 +276,15 @@ class SegmentationSession:
         if isinstance(event, SliceResult):
             self._keep(event)
         elif isinstance(event, Opened):
-            self._opened, self._opening = event, False
+            self._opened, self._opening, self._checked = event, False, ""
             self.plan_changed.emit(event.plan)
             self._show()
         elif isinstance(event, Replanned) and self._opened:
+            if event.plan.precision != self._opened.plan.precision:
+                self._checked = event.notice
             self._opened = replace(self._opened, plan=event.plan, notices=(*self._opened.notices, event.notice))
             self.plan_changed.emit(event.plan)
-            self._show(compute=self._working)  # asked for anew: what was wanted may have been said after the engine fell back
+            self._show(compute=self._working)  # asked for anew: what was wanted may have been said after the plan changed
         elif isinstance(event, Finished) and self._engine.idle:  # else it is the end of what was wanted before
             self._working = False
             self._settle()

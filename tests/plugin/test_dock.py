@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushButton
 
 from napari_film import nifti
 from napari_film.bundled import bundled_checkpoints
+from napari_film.checkpoint import load_checkpoint
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.inference.plan import Plan
+from napari_film.inference.prediction import joint_labels
+from napari_film.inference.predictor import Predictor
 from napari_film.inference.sidecar import sidecar_path
 from napari_film.plugin.layers import geometry_of
 from napari_film.plugin.session import State
@@ -308,3 +312,27 @@ def load_values(checkpoint):
     from napari_film.header import read_header
 
     return read_header(checkpoint).metadata_schema.target.values
+
+
+def test_a_precision_that_is_settled_on_the_way(dock, make_checkpoint, tumor, make_volume, monkeypatch):
+    """What came in 32 bits is void and comes again in 16, under words that say so; no warning."""
+    monkeypatch.setattr(Plan, "reduced", lambda plan, *_: plan.model_copy(update={"precision": "bfloat16"}))
+    monkeypatch.setattr("napari_film.inference.selfcheck.disagreement", lambda *_: "")
+    checkpoint, volume = make_checkpoint(tumor, seed=18), make_volume((12, 16, 20))
+    plans = []
+    dock.session.plan_changed.connect(plans.append)
+    dock.add(volume)
+    dock.widget.picker.choose(checkpoint)
+    dock.click_segment()
+    dock.wait_complete()
+    dock.wait_idle()
+    assert [plan.precision for plan in plans] == ["float32", "bfloat16"]
+    assert sorted(dock.slices[-20:]) == list(range(20))
+    predictor = Predictor(load_checkpoint(checkpoint), plan=plans[-1])
+    expected = joint_labels([predictor.predict([volume], {"tumor_type": "astrocytoma"})])
+    assert np.array_equal(geometry_of(dock.mask).to_sliced(np.asarray(dock.mask.data), "axial"), expected)
+    device = dock.child(QLabel, "film_device")
+    assert device.text() == "Device: CPU, 16-bit (bfloat16), checked against 32-bit"
+    assert device.toolTip() == dock.session.checked != ""
+    assert dock.session.checked in dock.session.notices
+    assert dock.session.checked not in dock.child(QLabel, "film_banner").text()

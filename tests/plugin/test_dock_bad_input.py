@@ -320,10 +320,10 @@ def test_metadata_that_the_model_refuses_leave_the_former_ones(complete, notifie
 
 
 def test_a_network_that_gives_no_numbers(dock, make_checkpoint, make_volume, monkeypatch, notified):
-    from napari_film.models.unet import FiLMedUNet
+    from napari_film.inference.specialised import SpecialisedUNet
 
-    real = FiLMedUNet.logits
-    monkeypatch.setattr(FiLMedUNet, "logits", lambda *arguments: real(*arguments) * torch.nan)
+    real = SpecialisedUNet.probabilities
+    monkeypatch.setattr(SpecialisedUNet, "probabilities", lambda *arguments: real(*arguments) * torch.nan)
     dock.add(make_volume((12, 16, 5)))
     dock.widget.picker.choose(make_checkpoint(seed=3))
     dock.click_segment()

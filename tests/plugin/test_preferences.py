@@ -11,7 +11,7 @@ def test_defaults_without_the_page(monkeypatch):
         raise KeyError(plugin)
 
     monkeypatch.setattr("napari.settings.get_plugin_settings", missing)
-    assert preferences() == Preferences("auto", 2048)
+    assert preferences() == Preferences("auto", 2048, "auto")
     assert preferences().kept_masks_bytes == 2 * 1024**3
 
 
@@ -21,11 +21,12 @@ def test_settings_are_read_as_they_are_now(monkeypatch):
         class inference:
             device = "cpu"
             kept_masks_mb = 64
+            precision = "float32"
 
     monkeypatch.setattr("napari.settings.get_plugin_settings", lambda plugin: _Page)
-    assert preferences() == Preferences("cpu", 64)
+    assert preferences() == Preferences("cpu", 64, "float32")
 
 
 def test_manifest_declares_them():
     page = get_plugin_settings("napari-film").inference
-    assert {"device", "kept_masks_mb"} <= set(type(page).model_fields)
+    assert {"device", "kept_masks_mb", "precision"} <= set(type(page).model_fields)

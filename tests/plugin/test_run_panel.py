@@ -40,17 +40,28 @@ def test_the_button_names_what_it_does_and_does_it(panel, qtbot, state, text, en
     assert clicked == ([text] if enabled else [])
 
 
-def test_progress_and_device_in_words(panel):
+def test_progress_in_words(panel):
     bar = panel.findChild(QProgressBar)
     assert bar.text() == "no mask yet"
     panel.setProgress(3, 8)
     assert (bar.value(), bar.maximum(), bar.text()) == (3, 8, "3 of 8 slices")
-    panel.setPlan(None, wanted="cuda")
-    texts = [label.text() for label in panel.findChildren(QLabel)]
-    assert "Device: cuda" in texts
-    panel.setPlan(Plan(device="cpu"), wanted="cuda")
-    texts = [label.text() for label in panel.findChildren(QLabel)]
-    assert "Device: cpu, float32" in texts
+
+
+@pytest.mark.parametrize(
+    ("plan", "checked", "words"),
+    [
+        (None, "", "Device: none in use yet"),
+        (Plan(device="cpu"), "", "Device: CPU, 32-bit"),
+        (Plan(device="cuda", precision="bfloat16"), "", "Device: GPU, 16-bit (bfloat16)"),
+        (Plan(device="cpu", precision="bfloat16"), "They agree.", "Device: CPU, 16-bit (bfloat16), checked against 32-bit"),
+        (Plan(device="mps"), "They do not agree.", "Device: Apple GPU, 32-bit"),
+    ],
+)
+def test_device_and_precision_in_words(panel, plan, checked, words):
+    device = panel.findChild(QLabel, "film_device")
+    panel.setPlan(plan, checked=checked)
+    assert device.text() == words
+    assert device.toolTip() == checked
 
 
 def test_the_banner_stays_until_it_is_told_otherwise(panel):
