@@ -18,6 +18,8 @@ from napari_film.preprocessing import Prepared
 
 _KEPT_SLICES = 32  # per condition: neighbours on the network grid that source slices share where the spacing along N differs
 _OVERLAP = 4  # tiles share 1 / 4 of their side
+# What torch and oneDNN say.
+_NO_ROOM = ("out of memory", "can't allocate memory", "could not create a", "could not execute a primitive")
 
 Condition = tuple[float, ...]
 
@@ -143,5 +145,5 @@ class Runner:
 def raise_if_memory(error: BaseException) -> None:
     """Raise OutOfMemory where ``error`` means that; torch says so in a RuntimeError's text on some devices."""
     text = str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in _NO_ROOM):
         raise OutOfMemory(text) from error

@@ -26,6 +26,7 @@ from napari_film.models.blocks import ConvUnit
 from napari_film.models.unet import FiLMedUNet
 
 _STRIP = 8 << 20  # bytes of one unit's feature maps in a strip
+_SCRATCH = 64 << 20  # bytes that oneDNN may want beside feature maps
 _LEAST_ROWS = 8  # fewer would mostly compute what strips share
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -151,7 +152,11 @@ class SpecialisedUNet:
         else:
             size = features.shape[2:]
             first = unit.enter(features)
-        return _Strips(size, unit.run(first, size[0], self._strip(place, size)))
+        strip = self._strip(place, size)
+        if self._device.type == "cpu":  # oneDNN crashes where it finds no room; torch says so
+            maps = 4 * self._shape[0] * unit.channels * min(strip + 4, size[0] + 4) * (size[1] + 2) * self._dtype.itemsize
+            torch.empty(maps + _SCRATCH, dtype=torch.uint8)
+        return _Strips(size, unit.run(first, size[0], strip))
 
     def _cut(self, place: int, features: Tensor) -> "_Strips":
         """Give computed features strip by strip."""

@@ -292,7 +292,7 @@ from napari_film.inference.request import Failure, Finished, Opened, Replanned, 
 torch.set_num_threads(1)
 path = Path(sys.argv[1])
 checkpoint = load_checkpoint(path)
-volume = Volume(np.random.default_rng(0).normal(size=(256, 256, 20)).astype(np.float32), np.eye(4))
+volume = Volume(np.random.default_rng(0).normal(size=(512, 512, 20)).astype(np.float32), np.eye(4))
 large = plans.Plan(device="cpu", batch=16)
 
 def limited(megabytes):
@@ -303,7 +303,7 @@ def unlimited():
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 warm = Predictor(checkpoint, plan=plans.Plan(device="cpu")).predict([volume], {}, order=[0])
-limited(120)
+limited(450)
 predictor = Predictor(checkpoint, plan=large)
 prediction = predictor.predict([volume], {})
 unlimited()
@@ -329,7 +329,7 @@ def until(kind):
         events.extend(engine.poll())
 engine.open(1, [volume], path, checkpoint.header.preprocessing, device="cpu")
 until(Opened)
-limited(120)
+limited(450)
 engine.submit([Request(1, ())], range(20), done={Request(1, ()): [3]})
 until((Finished, Failure))
 unlimited()

@@ -62,6 +62,8 @@ def worn(network: FiLMedUNet, seed: int) -> FiLMedUNet:
                 module.weight[torch.rand_like(module.weight) < 0.1] = 0
                 module.weight[torch.rand_like(module.weight) < 0.1] = 1e-9
                 module.bias.normal_()
+    with torch.no_grad():
+        network.head.weight /= 10  # logits of some units, as trained ones have; of a hundred, float32 itself is 1e-5 off
     return network.requires_grad_(False)
 
 
