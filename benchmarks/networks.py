@@ -17,6 +17,8 @@ from napari_film.models.unet import FiLMedUNet
 _SIDE = 128  # of the noise
 _ACTIVE = 2.0  # mean before ReLU, in standard deviations: nearly every voxel passes
 _SPREAD = 1.0  # standard deviation of the logits
+_CERTAIN = 20.0  # the same of a network that is to be certain
+_DOUBT = 0.01  # weight of all that such a network's head sees beside the first feature map
 
 
 @torch.no_grad()
@@ -27,6 +29,8 @@ def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
     for name, parameter in network.named_parameters():
         if name.startswith("generator."):
             parameter.normal_()
+    if setting.certain:
+        _pass_through(network)
     hooks = []
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -38,11 +42,23 @@ def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
     images = torch.randn(2, setting.channels, _SIDE, _SIDE)
     places = network.film(torch.tensor([one_hot(len(VALUES))]))
     spread, mean = torch.std_mean(network.logits(images, [*places[:-1], None]))
-    network.head.weight.mul_(_SPREAD / spread)
-    network.get_parameter("head.bias").sub_(mean).mul_(_SPREAD / spread)
+    scale = (_CERTAIN if setting.certain else _SPREAD) / spread
+    network.head.weight.mul_(scale)
+    network.get_parameter("head.bias").sub_(mean).mul_(scale)
     for hook in hooks:
         hook.remove()
     return network
+
+
+def _pass_through(network: FiLMedUNet) -> None:
+    """Lead the first channel of the image to the head: through the first unit, its skip, and the last unit."""
+    below = network.architecture.place_channels[-3]
+    for name, channel in (("encoder.0.conv1", 0), ("encoder.0.conv2", 0), ("decoder.{}.conv1", below), ("decoder.{}.conv2", 0)):
+        weight = network.get_parameter(name.format(len(network.decoder) - 1) + ".weight")
+        weight[0] = 0
+        weight[0, channel, 1, 1] = 1
+    network.head.weight.mul_(_DOUBT)
+    network.head.weight[0, 0, 1, 1] = 1
 
 
 def _fit_bias(convolution: nn.Module, _: tuple[Tensor], features: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Synthetic scans for timing: ``python -m benchmarks.scans FILE I J K mm mm mm``.
 
-Smooth tissue between air, and noise on top, in int16 as CT has it; so it compresses about as well as a real one.
+A body in air, smooth tissue and noise on top, in int16 as CT has it; so it compresses about as well as a real one.
 """
 
 import sys
@@ -13,16 +13,19 @@ from scipy import ndimage
 from napari_film import Volume, write
 
 _COARSE = 16  # voxels between the values that the tissue is drawn from
+_BODY = 0.8  # radius, of half the image
 
 
 def make_scan(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.int16]:
     """Make an int16 array of ``shape`` (I, J, K), I fastest in memory as NIfTI has it."""
     rng = np.random.default_rng(seed)
-    coarse = rng.normal(40, 300, (shape[0] // _COARSE + 1, shape[1] // _COARSE + 1))
-    smooth = ndimage.zoom(coarse, [size / known for size, known in zip(shape[:2], coarse.shape, strict=True)], order=1)
+    coarse = rng.normal(40, 20, (shape[0] // _COARSE + 1, shape[1] // _COARSE + 1))
+    tissue = ndimage.zoom(coarse, [size / known for size, known in zip(shape[:2], coarse.shape, strict=True)], order=1)
+    x, y = (np.linspace(-1, 1, size) for size in shape[:2])
+    plane = np.where(x[:, None] ** 2 + y**2 < _BODY**2, tissue, -1000)
     scan = np.empty(shape, np.int16, order="F")
     for k in range(shape[2]):
-        scan[:, :, k] = np.clip(smooth + rng.normal(0, 20, shape[:2]), -1000, 2000)
+        scan[:, :, k] = plane + rng.normal(0, 20, shape[:2])
     return scan
 
 

@@ -17,7 +17,11 @@ FIELD = "target"
 
 
 class Setting(BaseModel, frozen=True):
-    """A network of one class and three condition values, and the slices (height, width) that it is given."""
+    """A network of one class and three condition values, and the slices (height, width) that it is given.
+
+    ``certain`` makes one whose mask is what is bright in the first channel, with hardly a doubtful voxel, as a trained network's
+    mask is: bfloat16 passes for float32 with it, and not with a random one.
+    """
 
     depth: int
     channels: int
@@ -26,6 +30,7 @@ class Setting(BaseModel, frozen=True):
     features: int = 64
     film: Literal["everywhere", "decoder"] = "everywhere"
     spacing: float | None = None
+    certain: bool = False
 
     @property
     def words(self) -> str:
