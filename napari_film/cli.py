@@ -55,12 +55,10 @@ def predict(
         raise InputError("A replayed plan has a device and a precision of its own; leave out --device and --precision, or --plan.")
     _check_outputs(images, [path for path in (output, probabilities) if path is not None])
 
-    import numpy as np  # and torch, once it is clear that there is something to do
-
-    from napari_film import nifti
+    from napari_film import nifti  # and torch below, once it is clear that there is something to do
     from napari_film.checkpoint import load_checkpoint
     from napari_film.inference import sidecar
-    from napari_film.inference.prediction import joint_mask
+    from napari_film.inference.prediction import JointProbabilities, joint_mask
     from napari_film.inference.predictor import Predictor
 
     recorded = None if plan is None else sidecar.read_plan(plan)
@@ -85,9 +83,7 @@ def predict(
         names = sidecar.label_names(checkpoint.header, predictions)
         nifti.write(together.enter_context(atomic_path(output)), mask, reference, names=names)
         if probabilities is not None:
-            classes = np.concatenate([prediction.probabilities() for prediction in predictions])
-            stored = classes[0] if len(classes) == 1 else np.moveaxis(classes, 0, -1)
-            nifti.write(together.enter_context(atomic_path(probabilities)), stored, reference)
+            nifti.write(together.enter_context(atomic_path(probabilities)), JointProbabilities(predictions), reference)
         together.enter_context(atomic_path(sidecar.sidecar_path(output))).write_text(sidecar.to_json(content), encoding="utf-8")
     for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
         console.tell(_NAME, notice)

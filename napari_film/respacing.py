@@ -98,7 +98,7 @@ def _combined(weights: sparse.csr_matrix | None, index: int, read: Callable[[int
     if weights is None:
         return np.asarray(read(index), dtype=np.float32)
     (first, weight), *others = _row(weights, index)
-    total = np.multiply(read(first), weight, dtype=np.float32)
+    total: NDArray[np.float32] = np.multiply(read(first), weight, dtype=np.float32)
     for k, weight in others:
         total += np.multiply(read(k), weight, dtype=np.float32)
     return total

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Prediction:
 
     def probabilities(self) -> NDArray[np.float32]:
         """Probabilities (classes, I, J, K) as the reference is stored, in steps of 1/256; NaN where not computed."""
-        probabilities = self.kept.q.astype(np.float32) / np.float32(256)
+        probabilities = np.multiply(self.kept.q, np.float32(1 / 256), dtype=np.float32)
         probabilities[:, ~self.kept.computed] = np.nan
         return self.prepared.to_source(probabilities)
 
@@ -45,13 +46,43 @@ def joint_labels(predictions: Sequence[Prediction], slices: slice = slice(None))
     The classes of the first prediction get the labels from 1, those of the next follow; where they overlap the higher
     probability wins. NOT_COMPUTED where any of them has not looked. ``slices`` are the source slices wanted, along N.
     """
+    thresholds = [threshold for prediction in predictions for threshold in prediction.thresholds]
     parts = [prediction.kept.q[:, slices] for prediction in predictions]
-    q = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    mask = label_mask(q, [threshold for prediction in predictions for threshold in prediction.thresholds])
-    mask[~np.logical_and.reduce([prediction.kept.computed[slices] for prediction in predictions])] = NOT_COMPUTED
+    computed = np.logical_and.reduce([prediction.kept.computed[slices] for prediction in predictions])
+    mask = np.full(parts[0].shape[1:], NOT_COMPUTED, dtype=np.uint8)
+    for index in np.flatnonzero(computed):  # one slice at a time: nothing but the mask is as large as the volume
+        label_mask([q for part in parts for q in part[:, index]], thresholds, out=mask[index])
     return mask
 
 
 def joint_mask(predictions: Sequence[Prediction]) -> NDArray[np.uint8]:
     """Give `joint_labels` as the reference is stored, (I, J, K)."""
     return predictions[0].prepared.to_source(joint_labels(predictions))
+
+
+class JointProbabilities:
+    """Probabilities of several predictions for one patient, made plane by plane as `nifti.write` asks for them.
+
+    (I, J, K) of a single class as the reference is stored, else (I, J, K, X) in the order of `joint_labels`; float32, in steps
+    of 1/256, NaN where not computed.
+    """
+
+    def __init__(self, predictions: Sequence[Prediction]) -> None:
+        self._classes = [
+            (
+                prediction.prepared.to_source(q),
+                prediction.prepared.to_source(np.broadcast_to(prediction.kept.computed[:, None, None], q.shape)),
+            )
+            for prediction in predictions
+            for q in prediction.kept.q
+        ]
+        whole = self._classes[0][0].shape
+        self.shape: tuple[int, ...] = whole if len(self._classes) == 1 else (*whole, len(self._classes))
+        self.dtype: np.dtype[np.float32] = np.dtype(np.float32)
+
+    def __getitem__(self, index: tuple[Any, ...], /) -> NDArray[np.float32]:
+        """Give the plane (I, J) at ``[:, :, k]`` or ``[:, :, k, x]``."""
+        q, computed = self._classes[index[3] if len(self.shape) == 4 else 0]
+        plane: NDArray[np.float32] = np.multiply(q[index[:3]], np.float32(1 / 256), dtype=np.float32)
+        plane[~computed[index[:3]]] = np.nan
+        return plane

@@ -20,6 +20,7 @@ from napari_film.header import Header
 from napari_film.inference.masks import NOT_COMPUTED
 from napari_film.inference.plan import Plan
 from napari_film.inference.prediction import Prediction
+from napari_film.normalisation import slabs
 
 _PACKAGES = ("napari-film", "torch", "numpy", "scipy", "nibabel")
 
@@ -120,9 +121,12 @@ def describe(
 
 def with_volumes(content: Mapping[str, Any], mask: NDArray[np.uint8], affine: NDArray[np.float64]) -> dict[str, Any]:
     """Add the volume of each label in ml, counted in ``mask`` (I, J, K), whose voxels lie as ``affine`` says."""
-    counts = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in mask], axis=0)
+    counts = dict.fromkeys(content["Labels"], 0)
+    for slab in slabs(mask):
+        for label in counts:
+            counts[label] += int(np.count_nonzero(slab == int(label)))
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    return {**content, "VolumesMl": {name: round(float(counts[int(label)]) * voxel_ml, 4) for label, name in content["Labels"].items()}}
+    return {**content, "VolumesMl": {name: round(counts[label] * voxel_ml, 4) for label, name in content["Labels"].items()}}
 
 
 def to_json(content: Mapping[str, Any]) -> str:

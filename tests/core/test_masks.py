@@ -39,6 +39,23 @@ def test_the_mask_leaves_the_probabilities_as_they_were() -> None:
     assert q.tolist() == [[200, 10]]
 
 
+@given(st.integers(1, 4), st.booleans())
+def test_a_mask_is_put_where_it_is_wanted(classes: int, apart: bool) -> None:
+    q = np.random.default_rng(classes).integers(0, 256, (classes, 5, 6), np.uint8)
+    out = np.full((7, 8), 9, np.uint8)
+    placed = out[1:6, 1:7]
+    label_mask(list(q.transpose(0, 2, 1)) if apart else q, [100] * classes, out=placed.T if apart else placed)
+    assert np.array_equal(placed, label_mask(q, [100] * classes))
+    assert out.sum() == placed.sum() + 9 * (out.size - placed.size)
+
+
+def test_large_planes_are_labelled_piece_by_piece_alike() -> None:
+    q = np.random.default_rng(0).integers(0, 256, (3, 1100, 1000), np.uint8)
+    whole = label_mask(q, [90, 100, 110])
+    lines = np.stack([label_mask(q[:, line], [90, 100, 110]) for line in range(q.shape[1])])
+    assert np.array_equal(whole, lines)
+
+
 def test_no_more_classes_than_labels_can_tell_apart() -> None:
     assert label_mask(np.full((254, 1), 200, np.uint8), [100] * 254).tolist() == [1]
     with pytest.raises(ValueError, match="255 thresholds for 255 classes; expected one each, for at most 254"):
