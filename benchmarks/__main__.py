@@ -22,9 +22,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller volumes: to see that everything runs")
     parser.add_argument("--markdown", action="store_true", help="print what RESULTS.md takes")
     chosen = parser.parse_args()
+    unknown = [pattern for pattern in chosen.names if not fnmatch.filter(CASES, pattern)]
+    if unknown:
+        parser.error(f"no case is called {' or '.join(unknown)}; the cases are {', '.join(CASES)}")
     names = _matching(chosen.names)
-    if not names:
-        parser.error(f"no case is called {' or '.join(chosen.names)}; the cases are {', '.join(CASES)}")
     described = {
         "Machine": machine.describe(),
         "Versions": machine.versions(),
