@@ -1,6 +1,6 @@
 """Under which name, in which colours and with which provenance a mask is shown. No Qt, no napari."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ class Appearance:
     sidecar: Mapping[str, Any] | None
 
     @classmethod
-    def of(cls, predictions: Sequence[Prediction], header: Header, provenance: Mapping[str, Any] | None) -> "Appearance":
-        """Describe the mask that ``predictions`` make together; ``provenance`` is None while a part of it was not computed."""
+    def of(cls, predictions: Sequence[Prediction], header: Header, provenance: Callable[[], Mapping[str, Any]]) -> "Appearance":
+        """Describe the mask that ``predictions`` make together; ``provenance`` is asked only where all of it was computed."""
         values = predictions[0].metadata.values
         target = header.metadata_schema.target
         told = [
@@ -44,7 +44,7 @@ class Appearance:
             name=f"{_spoken(header.classes[0] if len(header.classes) == 1 else header.name)}: {', '.join(told) or 'no metadata'}",
             names=sidecar.label_names(header, predictions),
             first_colour=leading.choices.index(str(values[leading.name])) if leading and len(predictions) == 1 else 0,
-            sidecar=provenance,
+            sidecar=provenance() if all(prediction.kept.complete for prediction in predictions) else None,
         )
 
 

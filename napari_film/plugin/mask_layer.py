@@ -50,6 +50,7 @@ class MaskLayer:
         self._geometry = geometry
         self._slice_axis: SliceAxis = slice_axis
         self._mask = mask
+        self._colours: dict[int | None, Any] = {}
         arguments = mask_layer_kwargs(reference, name=appearance.name)
         self.layer: Labels = Labels(geometry.to_layer(mask, slice_axis), opacity=0.6, **arguments)
         self.layer.editable = False
@@ -64,13 +65,16 @@ class MaskLayer:
 
     def describe(self, appearance: Appearance) -> None:
         """Say something else of the same mask."""
-        names = appearance.names
+        names = dict(appearance.names)
         place = appearance.first_colour
         colours: dict[int | None, Any] = {label: COLOURS[(place + number) % len(COLOURS)] for number, label in enumerate(names)}
+        colours.update({NOT_COMPUTED: VEIL, None: "transparent"})
         self.layer.name = appearance.name
-        self.layer.colormap = DirectLabelColormap(color_dict={**colours, NOT_COMPUTED: VEIL, None: "transparent"})
+        if colours != self._colours:  # a colormap costs napari a refresh and a new shader, even where it is the same
+            self._colours = colours
+            self.layer.colormap = DirectLabelColormap(color_dict=colours)
         self.layer.features = {"index": [0, *names], "label": ["background", *names.values()]}
-        self._note(names=dict(names), sidecar=appearance.sidecar)
+        self._note(names=names, sidecar=appearance.sidecar)
 
     def put(self, slices: Sequence[int], labels: Sequence[NDArray[np.uint8]]) -> None:
         """Write some slices (H, W) of the mask; seen after `Labels.refresh`."""

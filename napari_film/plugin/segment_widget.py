@@ -7,6 +7,7 @@ it runs on the main thread: the engine's thread only rings a bell.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -302,7 +303,7 @@ class SegmentWidget(QWidget):
         results = self.session.results
         if results is None:
             raise InputError("There is no mask to describe; press Segment first.")
-        return Appearance.of(results.predictions(), results.choice.header, self._describe(None) if results.complete else None)
+        return Appearance.of(results.predictions(), results.choice.header, partial(self._describe, None))
 
     def _describe(self, mask: NDArray[np.uint8] | None) -> dict[str, Any]:
         """How the shown mask came to be, with the volumes in ``mask`` (I, J, K)."""

@@ -112,9 +112,9 @@ def predictions_of(prepared, header, *metadata, complete=True):
 )
 def test_appearance_names_what_was_chosen(prepared, make_header, site, tumor, age, metadata, name, labels, colour):
     header = make_header(site, tumor, age)
-    appearance = Appearance.of(predictions_of(prepared, header, *metadata), header, {"made": "so"})
+    appearance = Appearance.of(predictions_of(prepared, header, *metadata), header, lambda: {"made": "so"})
     assert appearance == Appearance(name, labels, colour, {"made": "so"})
-    part = Appearance.of(predictions_of(prepared, header, *metadata, complete=False), header, {"made": "so"})
+    part = Appearance.of(predictions_of(prepared, header, *metadata, complete=False), header, lambda: {"made": "so"})
     assert part.sidecar is None
     assert part.names[NOT_COMPUTED] == "not computed"
 
@@ -122,4 +122,4 @@ def test_appearance_names_what_was_chosen(prepared, make_header, site, tumor, ag
 def test_appearance_without_metadata(prepared, make_header):
     header = make_header()
     assert header.metadata_schema == MetadataSchema()
-    assert Appearance.of(predictions_of(prepared, header, {}), header, {}).name == "lesion: no metadata"
+    assert Appearance.of(predictions_of(prepared, header, {}), header, dict).name == "lesion: no metadata"
