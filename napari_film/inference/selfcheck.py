@@ -17,7 +17,7 @@ LARGE = 5_000
 """Voxels from which a mask is judged by Dice too."""
 
 _FOREGROUND = 50  # voxels of a slice that holds foreground
-_ENOUGH = 2  # slices with foreground, under each condition
+_ENOUGH = (2, 8)  # slices with foreground under each condition, at least and at most: one of every 32
 _PATIENCE = 4  # once a quarter of the slices was computed in float32, a change would cost more than it brings
 
 Condition = tuple[float, ...]
@@ -57,13 +57,14 @@ class SelfCheck:
         self._thresholds = sorted(set(thresholds))
         self._agreed: dict[Condition, int] = {}
         self._foreground: set[int] = set()
+        self._enough = min(max(slices // 32, _ENOUGH[0]), _ENOUGH[1])
         self._patience = slices // _PATIENCE
         self._looked: set[int] = set()
         self.failed = ""
 
     def passed(self, condition: Condition) -> bool:
         """Whether enough slices under ``condition`` agreed."""
-        return not self.failed and self._agreed.get(condition, 0) >= _ENOUGH
+        return not self.failed and self._agreed.get(condition, 0) >= self._enough
 
     def wants(self, condition: Condition, k: int, probabilities: NDArray[np.float32]) -> bool:
         """Whether slice ``k`` is worth a comparison: (classes, H, W) in either precision, or under another condition, has foreground."""
