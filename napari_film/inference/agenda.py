@@ -6,17 +6,18 @@ The main thread says what is wanted (`submit`, `reorder`, `cancel`, `stop`); the
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from napari_film.inference.request import Request
 
 
 @dataclass(frozen=True)
 class Slices:
-    """Work for one round: some source slices of one request."""
+    """Work for one round: some source slices of one request, and which of its slices will be next."""
 
     request: Request
     indices: tuple[int, ...]
+    ahead: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Agenda:
                 request = min(open_requests, key=lambda request: wanted.order.index(missing[request][0]))
                 indices = tuple(missing[request][:most])
                 wanted.done[request].update(indices)
-                return Slices(request, indices)
+                return Slices(request, indices, tuple(missing[request][most : 2 * most]))
         wanted.told_idle = True
         return Idle(wanted.generation)
 

@@ -147,7 +147,7 @@ class Engine:
             return
         try:
             key = opening.opened.key(work.request.condition)
-            for index, q in opening.runner.run(work.request.condition, work.indices):
+            for index, q in opening.runner.run(work.request.condition, work.indices, work.ahead):
                 self._tell(SliceResult(work.request, key, index, q))
             if opening.runner.change is not None:
                 self._replan(opening, *opening.runner.change)

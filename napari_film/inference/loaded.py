@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from torch.nn import BatchNorm2d
-
 from napari_film.checkpoint import Checkpoint, load_checkpoint
 from napari_film.errors import InputError
 from napari_film.inference.plan import Plan
+from napari_film.inference.recorded import RecordedUNet
 from napari_film.inference.specialised import SpecialisedUNet
 
 
@@ -27,9 +26,11 @@ class LoadedModel:
         """
         key = plan.device, plan.precision
         if key not in self._networks:
-            if any(bool((norm.running_var < 0).any()) for norm in self.checkpoint.network.modules() if isinstance(norm, BatchNorm2d)):
+            variances = [value for name, value in self.checkpoint.network.state_dict().items() if name.endswith("running_var")]
+            if any(bool((variance < 0).any()) for variance in variances):
                 raise InputError(f"{self.checkpoint.name} has weights that give no numbers (a variance below zero); use another model.")
-            self._networks[key] = SpecialisedUNet(self.checkpoint.network, device=plan.device, precision=plan.precision)
+            kind = RecordedUNet if plan.device == "cuda" else SpecialisedUNet
+            self._networks[key] = kind(self.checkpoint.network, device=plan.device, precision=plan.precision)
         return self._networks[key]
 
     def keep_only(self, plan: Plan) -> None:

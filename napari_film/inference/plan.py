@@ -23,7 +23,7 @@ NO_MEMORY = "There is not enough memory for a single slice; close other programs
 """What is told when the last plan runs out of memory too."""
 
 _BATCHES = {"cuda": 32, "mps": 4, "cpu": 8}  # slices at a time, at most
-_CPU_BATCH = 4 << 20  # bytes of the widest feature maps that pay on a CPU: small networks wait for threads and for Python
+_CPU_BATCH = 2 << 20  # bytes of the widest feature maps that pay on a CPU: smaller networks wait for threads and for Python
 _GPU_SHARE = 0.5  # of the free memory, for feature maps
 _GPU_MAPS = 10  # of the widest feature maps that one slice needs room for
 _WHOLE = 256 << 20  # bytes of the widest feature maps of a slice that is run in one piece; float32 on any device

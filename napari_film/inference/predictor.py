@@ -143,11 +143,12 @@ class Predictor:
         """Compute what is wanted; gives the plan to begin anew with, and why, where this one cannot or need not be gone on with."""
         rounds = [wanted[start : start + runner.plan.batch] for start in range(0, len(wanted), runner.plan.batch)]
         done = 0
-        for indices, (part, condition) in product(rounds, zip(kept, conditions, strict=True)):
+        following = zip(rounds, [*rounds[1:], []], strict=True)
+        for (indices, ahead), (part, condition) in product(following, zip(kept, conditions, strict=True)):
             if cancelled is not None and cancelled():
                 return None
             try:
-                for index, q in runner.run(condition, indices):
+                for index, q in runner.run(condition, indices, ahead):
                     part.put(index, q)
             except OutOfMemory as error:
                 step = runner.plan.after_out_of_memory()

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ _KEPT_SLICES = 32  # per condition: neighbours on the network grid that source s
 _OVERLAP = 4  # tiles share 1 / 4 of their side
 # What torch and oneDNN say.
 _NO_ROOM = ("out of memory", "can't allocate memory", "could not create a", "could not execute a primitive")
+_preparing = ThreadPoolExecutor(1, thread_name_prefix="napari-film slices")  # its thread starts with the first GPU
 
 Condition = tuple[float, ...]
 
@@ -53,10 +55,13 @@ class Runner:
         self._prepared = prepared
         self._check = check
         self._fronts: dict[str, tuple[tuple[int, ...], Front]] = {}  # the last of each precision
+        self._coming: dict[int, Future[NDArray[np.float32]]] = {}
         self._kept: dict[Condition, OrderedDict[int, NDArray[np.float32]]] = {}
 
-    def run(self, condition: Condition, indices: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def run(self, condition: Condition, indices: Sequence[int], ahead: Sequence[int] = ()) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Compute source slices under ``condition`` (M,): pairs of index and q (classes, H, W), in the order asked for.
+
+        Slices that are likely to be asked for next, ``ahead``, are prepared while a GPU is at work.
 
         Raises
         ------
@@ -69,6 +74,7 @@ class Runner:
         try:
             needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
             missing = [k for k in needed if k not in kept]
+            self._prepare([*needed, *(k for index in ahead for k in self._prepared.network_slices(index))])
             for start in range(0, len(missing), self.plan.batch):
                 part = tuple(missing[start : start + self.plan.batch])
                 kept.update(zip(part, self._compute(condition, part), strict=True))
@@ -86,7 +92,22 @@ class Runner:
         """Let go of what can be computed again."""
         self._fronts.clear()
         self._kept.clear()
+        self._coming.clear()
         self._model.rest()
+
+    def _prepare(self, slices: Sequence[int]) -> None:
+        """Begin with the images of network slices in a thread of its own, where a GPU leaves the CPU free."""
+        if self.plan.device == "cpu":
+            return
+        wanted = dict.fromkeys(slices)
+        for k in [k for k in self._coming if k not in wanted]:
+            self._coming.pop(k).cancel()
+        for k in wanted:
+            if k not in self._coming:
+                self._coming[k] = _preparing.submit(self._prepared.image, k)
+
+    def _images(self, slices: Sequence[int]) -> NDArray[np.float32]:
+        return np.stack([self._coming[k].result() if k in self._coming else self._prepared.image(k) for k in slices])
 
     def _compute(self, condition: Condition, part: tuple[int, ...]) -> NDArray[np.float32]:
         probabilities = self._run(self.plan, condition, part)
@@ -121,7 +142,7 @@ class Runner:
         held = self._fronts.get(plan.precision)
         if held is None or held[0] != part:
             self._fronts.pop(plan.precision, None)
-            images = np.stack([self._prepared.image(k) for k in (*part, *part[-1:] * (plan.batch - len(part)))])
+            images = self._images((*part, *part[-1:] * (plan.batch - len(part))))
             held = self._fronts[plan.precision] = part, network.front(torch.from_numpy(images))
         probabilities: NDArray[np.float32] = network.probabilities(held[1], condition)[: len(part)].cpu().numpy()
         return probabilities

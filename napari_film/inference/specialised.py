@@ -79,11 +79,13 @@ class SpecialisedUNet:
             self._units = [place(cast(ConvUnit, unit)) for unit in (*network.encoder, network.bottom)]
             self._units += [place(cast(ConvUnit, unit), below=channels) for unit, channels in zip(network.decoder, below, strict=False)]
             self._head = Convolution(network.head.weight, network.head.bias, device=self._device, dtype=self._dtype)
+        self._plain = [unit.affine.to(self._device, self._dtype) for unit in self._units]  # without FiLM
         self._first = [*architecture.film, True].index(True)
         self._affines: dict[tuple[float, ...], list[Affine]] = {}
         self._buffers: dict[tuple[str, int], Tensor] = {}
         self._shape: tuple[int, ...] = ()
         self._window: Window | None = None
+        self._images = torch.empty(0)
         self._front: Front | None = None
 
     @torch.inference_mode()
@@ -96,15 +98,8 @@ class SpecialisedUNet:
         if tuple(images.shape) != self._shape:
             self.rest()
             self._shape = tuple(images.shape)
-        features = images.to(self._device, self._dtype, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        skips: dict[int, Tensor] = {}
-        for place, unit in enumerate(self._units[: self._first]):
-            affine = unit.affine.to(self._device, self._dtype)
-            features = self._modulate(place, self._strips(place, features, skips, {}), skips, affine)
-        if self._first < len(self._units):
-            features = self._store("front", self._first, self._strips(self._first, features, skips, {}))
-        late = [place for place in skips if place > self._first >= self._depth]
-        self._front = Front(features, skips, {place: self._share(place, skips[place]) for place in late})
+        self._images = self._brought(images)
+        self._front = self._compute_front()
         return self._front
 
     @torch.inference_mode()
@@ -118,7 +113,29 @@ class SpecialisedUNet:
         """
         if front is not self._front:
             raise ValueError("this front is gone: another one was computed since, in the same memory")
-        affines = self._affines_under(condition)
+        return self._compute(front, self._affines_under(condition))
+
+    def rest(self) -> None:
+        """Let the buffers go, and with them the last front."""
+        self._front = None
+        self._buffers.clear()
+        self._shape = ()
+
+    def _brought(self, images: Tensor) -> Tensor:
+        """``images`` on the device, in its precision and layout."""
+        return images.to(self._device, self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _compute_front(self) -> Front:
+        features = self._images
+        skips: dict[int, Tensor] = {}
+        for place in range(min(self._first, len(self._units))):
+            features = self._modulate(place, self._strips(place, features, skips, {}), skips, self._plain[place])
+        if self._first < len(self._units):
+            features = self._store("front", self._first, self._strips(self._first, features, skips, {}))
+        late = [place for place in skips if place > self._first >= self._depth]
+        return Front(features, skips, {place: self._share(place, skips[place]) for place in late})
+
+    def _compute(self, front: Front, affines: Sequence[Affine]) -> Tensor:
         features, skips = front.features, dict(front.skips)
         for place in range(self._first, len(self._units)):
             known = place == self._first
@@ -126,12 +143,6 @@ class SpecialisedUNet:
             features = self._modulate(place, strips, skips, affines[place])
         logits = torch.addcmul(affines[-1].shift, self._head(features, (1, 1)).float(), affines[-1].scale)
         return torch.sigmoid(logits[:, 1:] if self._background else logits)
-
-    def rest(self) -> None:
-        """Let the buffers go, and with them the last front."""
-        self._front = None
-        self._buffers.clear()
-        self._shape = ()
 
     def _affines_under(self, condition: tuple[float, ...]) -> list[Affine]:
         """The last step of each unit, and that of the head."""

@@ -157,10 +157,10 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate()
     real = Runner.run
 
-    def run(self: Runner, condition: tuple[float, ...], indices: Any) -> Iterator[tuple[int, Any]]:
+    def run(self: Runner, condition: tuple[float, ...], indices: Any, ahead: Any = ()) -> Iterator[tuple[int, Any]]:
         if threading.current_thread().name == "napari-film engine":
             gate.wait(condition, indices)
-        yield from real(self, condition, indices)
+        yield from real(self, condition, indices, ahead)
 
     monkeypatch.setattr(Runner, "run", run)
     yield gate

@@ -326,11 +326,11 @@ def small_device(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = Runner.run
 
-    def run(self: Runner, condition: tuple[float, ...], indices: Any) -> Iterator[tuple[int, np.ndarray]]:
+    def run(self: Runner, condition: tuple[float, ...], indices: Any, ahead: Any = ()) -> Iterator[tuple[int, np.ndarray]]:
         seen.append(self.plan.key)
         if len(seen) == 3 and self.plan.batch == 2:
             raise OutOfMemory("no room")
-        yield from real(self, condition, indices)
+        yield from real(self, condition, indices, ahead)
 
     monkeypatch.setattr(Runner, "run", run)
     monkeypatch.setitem(__import__("napari_film.inference.plan", fromlist=["_BATCHES"])._BATCHES, "cpu", 2)
