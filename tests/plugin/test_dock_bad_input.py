@@ -336,7 +336,7 @@ def test_a_network_that_gives_no_numbers(dock, make_checkpoint, make_volume, mon
 def test_too_little_memory_is_said_once(dock, model, make_volume, monkeypatch, notified):
     from napari_film.inference.runner import OutOfMemory, Runner
 
-    def run(self, condition, indices):
+    def run(self, condition, indices, ahead=()):
         raise OutOfMemory("no room")
         yield
 
