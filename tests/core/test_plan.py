@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from napari_film.architecture import Architecture
 from napari_film.errors import InputError
-from napari_film.inference.plan import ENGINE, Plan, available_devices, check_replay, make_plan
+from napari_film.inference.plan import ENGINE, Plan, available_devices, check_replay, make_plan, multiplications
+from napari_film.models.unet import FiLMedUNet
 
 CUDA = torch.cuda.is_available()
 MPS = torch.backends.mps.is_available()
@@ -13,8 +15,8 @@ MPS = torch.backends.mps.is_available()
 def test_a_plan_survives_json_and_every_part_is_in_its_key() -> None:
     plan = Plan(device="cpu", precision="bfloat16", batch=3)
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
-    others = [{"device": "cuda"}, {"precision": "float32"}, {"batch": 4}, {"engine": "another"}]
-    assert len({plan.key, *(plan.model_copy(update=other).key for other in others)}) == 5
+    others = [{"device": "cuda"}, {"precision": "float32"}, {"batch": 4}, {"tile": 512}, {"engine": "another"}]
+    assert len({plan.key, *(plan.model_copy(update=other).key for other in others)}) == 6
     with pytest.raises(ValueError, match="batch"):
         Plan(device="cpu", batch=0)
     with pytest.raises(ValueError, match="Extra inputs"):
@@ -55,3 +57,46 @@ def test_a_plan_is_replayed_where_it_was_made_for() -> None:
         check_replay(Plan(device="cuda"), ["cpu"])
     with pytest.raises(InputError, match="made for the engine 'compiled-9', and this version has"):
         check_replay(Plan(device="cpu", engine="compiled-9"), ["cpu"])
+
+
+def network_of(width: int, depth: int = 4) -> Architecture:
+    return Architecture(depth=depth, width=width, channels=2, classes=2, condition=3, film=(True,) * (2 * depth + 2), background=True)
+
+
+@pytest.mark.parametrize(("width", "sides", "batch"), [(12, (96, 112), 4), (16, (192, 96), 1), (4, (64, 64), 8), (64, (512, 512), 1)])
+def test_small_slices_go_together_on_a_cpu_and_large_ones_alone(width: int, sides: tuple, batch: int) -> None:
+    assert Plan(device="cpu", batch=8).fitted(network_of(width), sides).batch == batch
+    assert Plan(device="cpu", batch=2).fitted(network_of(width), sides).batch == min(batch, 2)
+
+
+def test_slices_too_large_for_one_piece_get_tiles_that_begin_at_multiples_of_the_divisor() -> None:
+    plan = Plan(device="cpu", batch=8)
+    assert plan.fitted(network_of(64), (1024, 1024)).tile is None
+    large = plan.fitted(network_of(64), (8000, 8000))
+    assert large.tile == 1024
+    assert large.batch == 1
+    assert large.after_out_of_memory() is None
+    assert plan.fitted(network_of(5), (8000, 8000)).tile % 16 == 0
+    assert plan.fitted(network_of(64), (96, 112), tile=64).tile == 64  # as the model asks for
+    assert plan.fitted(network_of(64), (48, 64), tile=64).tile is None
+    step = Plan(device="cuda", tile=1024).after_out_of_memory()
+    assert step is not None
+    assert step[0] == Plan(device="cpu", tile=1024)
+
+
+@pytest.mark.parametrize("sides", [(64, 96), (52, 35)])
+def test_multiplications_are_those_of_the_convolutions(sides: tuple) -> None:
+    architecture = network_of(3)
+    network = FiLMedUNet(architecture).eval()
+    counted = 0
+
+    def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        nonlocal counted
+        counted += module.weight.numel() * output.shape[2] * output.shape[3]
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        network(torch.zeros(1, 2, *sides), torch.zeros(1, 3))
+    assert multiplications(architecture, sides) == counted
