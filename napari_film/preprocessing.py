@@ -50,7 +50,7 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
     divisor
         Slices are padded with their edge values, at the far ends, to multiples of this.
     tile
-        Longest side that the network is given in one piece, two or more times the divisor; None for no limit.
+        Longest side that the network is given in one piece; None for no limit.
     """
 
     slice_axis: SliceAxis
@@ -63,8 +63,8 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _check_tile(self) -> Self:
-        if self.tile is not None and (self.tile % self.divisor or self.tile == self.divisor):
-            raise ValueError(f"tile {self.tile} is not a multiple of divisor {self.divisor}, from twice its size on")
+        if self.tile is not None and self.tile % self.divisor:
+            raise ValueError(f"tile {self.tile} is not a multiple of divisor {self.divisor}")
         return self
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import nibabel
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from napari_film.volume import GeometryError, Grid, Reorder, Volume, canonical, closest_axes, reordering, slicing
+from napari_film.volume import GeometryError, Grid, Reorder, Volume, canonical, closest_axes, pieces, reordering, slicing
 
 ORIENTATIONS = [(axes, flips) for axes in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)]
 REORDERS = [Reorder(axes, flips) for axes, flips in ORIENTATIONS]
@@ -109,3 +111,12 @@ def test_data_that_is_no_volume_is_refused(data: np.ndarray, complaint: str) -> 
 
 def test_a_tiny_voxel_is_not_singular() -> None:
     assert Grid((2, 2, 2), np.diag([1e-3, 1e-3, 1e-3, 1])).spacing == pytest.approx((1e-3,) * 3)
+
+
+@given(shape=st.lists(st.integers(1, 7), min_size=1, max_size=4), voxels=st.integers(1, 60))
+def test_pieces_are_views_of_every_voxel_in_the_order_of_a_file(shape: list[int], voxels: int) -> None:
+    array = np.arange(np.prod(shape), dtype=np.int32).reshape(shape, order="F")
+    cut = list(pieces(array, voxels))
+    assert np.array_equal(np.concatenate([piece.ravel(order="F") for piece in cut]), np.arange(array.size))
+    assert all(piece.size <= voxels and piece.flags.f_contiguous and np.shares_memory(piece, array) for piece in cut)
+    assert [piece.shape for piece in pieces(np.ascontiguousarray(array).astype(np.uint8), voxels)] == [piece.shape for piece in cut]
