@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_film.inference.plan import Plan
 from napari_film.plugin.session import State
 
 _BUSY = (State.RUNNING, State.AHEAD)
+_STATES = {State.RUNNING: "computing", State.AHEAD: "computing other values", State.FAILED: "failed"}
 _DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}
 _PRECISIONS = {"float32": "32-bit", "bfloat16": "16-bit (bfloat16)"}
 
@@ -33,20 +34,17 @@ class RunPanel(QWidget):
         self._device = QLabel()
         self._device.setObjectName("film_device")
         self._device.setWordWrap(True)
-        self._status = QLabel()
+        self._progress = "no mask yet"
         self._banner = QLabel()
         self._banner.setWordWrap(True)
         self._banner.setObjectName("film_banner")
         self._banner.setStyleSheet("QLabel { background: #6b4a00; color: #fff3d6; padding: 4px; border-radius: 2px; }")
         self._banner.hide()
-        facts = QHBoxLayout()
-        facts.addWidget(self._device, stretch=1)
-        facts.addWidget(self._status)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._button)
         layout.addWidget(self._bar)
-        layout.addLayout(facts)
+        layout.addWidget(self._device)
         layout.addWidget(self._banner)
         self.setState(State.EMPTY)
         self.setProgress(0, 0)
@@ -58,15 +56,16 @@ class RunPanel(QWidget):
         self._button.setText("Cancel" if state in _BUSY else "Segment")
         self._button.setEnabled(state not in (State.EMPTY, State.CLOSED))
         self._button.setToolTip("Choose a model first." if state is State.EMPTY else "")
-        self._status.setText({State.RUNNING: "computing", State.AHEAD: "computing other values", State.FAILED: "failed"}.get(state, ""))
+        self._label_bar()
 
     def setProgress(self, done: int, total: int) -> None:
         """Show how many slices of the shown mask were computed."""
         self._bar.setUpdatesEnabled(False)  # else the bar paints at once, and the whole window with it, for every slice
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
-        self._bar.setFormat(f"{done} of {total} slices" if total else "no mask yet")
         self._bar.setUpdatesEnabled(True)
+        self._progress = f"{done} of {total} slices" if total else "no mask yet"
+        self._label_bar()
 
     def setPlan(self, plan: Plan | None, *, checked: str = "") -> None:
         """Show what the network runs on, None before it is loaded; ``checked`` says what a comparison of precisions has shown."""
@@ -86,3 +85,7 @@ class RunPanel(QWidget):
 
     def _clicked(self) -> None:
         (self.cancel_clicked if self._state in _BUSY else self.segment_clicked).emit()
+
+    def _label_bar(self) -> None:
+        words = [self._progress, _STATES.get(self._state, "")]
+        self._bar.setFormat(", ".join(filter(None, words)))

@@ -45,6 +45,10 @@ def test_progress_in_words(panel):
     assert bar.text() == "no mask yet"
     panel.setProgress(3, 8)
     assert (bar.value(), bar.maximum(), bar.text()) == (3, 8, "3 of 8 slices")
+    panel.setState(State.RUNNING)
+    assert bar.text() == "3 of 8 slices, computing"
+    panel.setState(State.READY)
+    assert bar.text() == "3 of 8 slices"
 
 
 @pytest.mark.parametrize(
