@@ -169,7 +169,7 @@ class Engine:
         self._replan(opening, *step)
 
     def _replan(self, opening: Opening, plan: Plan, notice: str) -> None:
-        _log.warning("%s", notice)
+        _log.info("%s", notice)
         opening.replan(plan)
         self._agenda.restart(opening.generation)
         self._tell(Replanned(opening.generation, plan, notice))

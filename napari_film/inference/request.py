@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,19 +107,25 @@ def quantise(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def image_hash(volumes: Sequence[Volume]) -> str:
-    """Hash of the voxels and the geometry of ``volumes``, in their order; the storage order of their arrays is none of it.
+    """Hash of the voxels and the geometry of ``volumes``, in their order; the storage order of their arrays is none of it."""
+    digest = hashlib.sha256()
+    for volume in volumes:
+        digest.update(np.ascontiguousarray(volume.affine).tobytes())
+        digest.update(voxel_hash(volume.data).encode())
+    return digest.hexdigest()
+
+
+def voxel_hash(data: NDArray[Any]) -> str:
+    """Hash of shape, type and voxels.
 
     It stands between a person and the first mask. So pieces are taken side by side, and of each a CRC-32 and a sum of 64 bits
     go into one SHA-256: a few changed bits are certain to show, other images are taken for one another by chance once in
     2^96, and nobody needs to forge one.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{data.shape} {data.dtype.str}".encode())
     with ThreadPoolExecutor(_HASHERS) as pool:
-        for volume in volumes:
-            digest.update(f"{volume.data.shape} {volume.data.dtype.str}".encode())
-            digest.update(np.ascontiguousarray(volume.affine).tobytes())
-            for checks in pool.map(_checks, pieces(volume.data)):
-                digest.update(checks)
+        for checks in pool.map(_checks, pieces(data)):
+            digest.update(checks)
     return digest.hexdigest()
 
 

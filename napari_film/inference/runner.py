@@ -75,12 +75,19 @@ class Runner:
             needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
             missing = [k for k in needed if k not in kept]
             self._prepare([*needed, *(k for index in ahead for k in self._prepared.network_slices(index))])
+            fresh = []
             for start in range(0, len(missing), self.plan.batch):
                 part = tuple(missing[start : start + self.plan.batch])
-                kept.update(zip(part, self._compute(condition, part), strict=True))
+                fresh.append((part, self._run(self.plan, condition, part)))
+                if np.isnan(fresh[-1][1]).any():
+                    self._refuse(condition, *fresh[-1])
+                    return
+                kept.update(zip(*fresh[-1], strict=True))
             for index in indices:
                 parts = {k: kept[k] for k in self._prepared.network_slices(index)}
                 yield index, quantise(self._prepared.restore_slice(index, parts))
+            for part, probabilities in fresh:  # last: whoever waits for a slice does not wait for this
+                self._compare(condition, part, probabilities)
         except (RuntimeError, MemoryError) as error:
             raise_if_memory(error)
             raise
@@ -109,18 +116,20 @@ class Runner:
     def _images(self, slices: Sequence[int]) -> NDArray[np.float32]:
         return np.stack([self._coming[k].result() if k in self._coming else self._prepared.image(k) for k in slices])
 
-    def _compute(self, condition: Condition, part: tuple[int, ...]) -> NDArray[np.float32]:
-        probabilities = self._run(self.plan, condition, part)
-        if self._check is not None:
-            self._compare(self._check, condition, part, probabilities)
-        if self.change is None and np.isnan(probabilities).any():
+    def _refuse(self, condition: Condition, part: tuple[int, ...], probabilities: NDArray[np.float32]) -> None:
+        """Go back to float32 where bfloat16 gave what is not a number, if it was chosen here; else say so."""
+        if self.plan.precision != "float32":
+            self._compare(condition, part, probabilities)
+        if self.change is None:
             raise InputError(
                 f"{self._model.checkpoint.name} gives values that are not numbers for this image; check the image, or use another model."
             )
-        return probabilities
 
-    def _compare(self, check: SelfCheck, condition: Condition, part: tuple[int, ...], probabilities: NDArray[np.float32]) -> None:
+    def _compare(self, condition: Condition, part: tuple[int, ...], probabilities: NDArray[np.float32]) -> None:
         """Hold slices with foreground against the other precision, and settle which of the two is used."""
+        check = self._check
+        if check is None:
+            return
         exact, reduced = (self.plan.model_copy(update={"precision": name}) for name in ("float32", "bfloat16"))
         wanted = [check.wants(condition, k, image) for k, image in zip(part, probabilities, strict=True)]
         if self.change is None and any(wanted):

@@ -7,6 +7,7 @@ BIDS derivatives. The recorded plan can be replayed: ``napari-film predict --pla
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,17 @@ _PACKAGES = ("napari-film", "torch", "numpy", "scipy", "nibabel")
 
 def package_versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
     """Versions of Python and of the installed ones of ``packages``."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {package: _version(package) for package in packages}
+    return {"python": platform.python_version()} | {package: number for package, number in found.items() if number is not None}
+
+
+@cache
+def _version(package: str) -> str | None:
+    """Look a version up, once: that reads files, and a swap waits for it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def sidecar_path(mask: Path) -> Path:

@@ -4,7 +4,6 @@ What was not computed is veiled in grey: it is neither background nor a class. T
 it follows the session.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.inference.request import voxel_hash
 from napari_film.plugin.appearance import Appearance
 from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
@@ -83,7 +83,7 @@ class MaskLayer:
 
     def release(self) -> None:
         """Let the layer be an ordinary one from now on, that a person may paint in."""
-        self._note(digest=digest(self.layer.data))
+        self._note(digest=voxel_hash(self.layer.data))
         self.layer.editable = True
 
     def _note(self, **facts: Any) -> None:
@@ -95,14 +95,6 @@ def provenance(layer: Labels) -> Mapping[str, Any] | None:
     """What was kept with a mask for the file beside it; None where there is nothing, or where the mask was painted in since."""
     ours = layer.metadata.get(METADATA_KEY, {})
     content: Mapping[str, Any] | None = ours.get("sidecar")
-    if content is None or ("digest" in ours and ours["digest"] != digest(layer.data)):
+    if content is None or ("digest" in ours and ours["digest"] != voxel_hash(layer.data)):
         return None
     return content
-
-
-def digest(labels: NDArray[Any]) -> str:
-    """Hash of the labels, a plane at a time."""
-    found = hashlib.blake2b(digest_size=16)
-    for plane in labels:
-        found.update(np.ascontiguousarray(plane).data)
-    return found.hexdigest()
