@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_film.errors import InputError
 from napari_film.volume import pieces
 
-_CHUNK = 1 << 20  # bytes read at a time: what gzip hands over stays in the cache until it is copied
+_CHUNK = 1 << 16  # bytes read at a time: they stay in the cache, and malloc has room for them without asking for pages
 _SMALL = ("int16", "uint16", "int32")  # what scaled integers may become, where their own type cannot hold them
 _EXACT = 2.0**53  # float64 counts exactly to here
 
