@@ -147,7 +147,8 @@ class Runner:
         """Probabilities (B, classes, h, w) of network slices."""
         network = self._model.network(plan)
         if plan.tile is not None and max(self._prepared.padded_shape) > plan.tile:
-            return np.stack([self._run_tiles(network, plan.tile, condition, self._prepared.image(k)) for k in part])
+            tiled = [self._run_tiles(network, plan.tile, condition, self._prepared.image(k)) for k in part]
+            return np.stack(tiled) if len(tiled) > 1 else tiled[0][None]  # not a copy of a large image
         held = self._fronts.get(plan.precision)
         if held is None or held[0] != part:
             self._fronts.pop(plan.precision, None)
