@@ -240,14 +240,13 @@ def _settle() -> None:
 
 
 def _until(done: Callable[[], bool]) -> None:
-    """Process events, as they come, until ``done``."""
-    from qtpy.QtCore import QEventLoop
-
+    """Process events, as they come, until ``done``; between them the CPU is the engine's, as it is while an application waits."""
     end = time.perf_counter() + _PATIENCE
     while not done():
         if time.perf_counter() > end:
             raise TimeoutError("the window did not come to what was waited for")
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents | QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 5)
+        QApplication.processEvents()
+        time.sleep(0.001)
 
 
 def _stop(sentence: str) -> None:
