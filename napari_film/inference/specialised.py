@@ -28,6 +28,7 @@ from napari_film.models.unet import FiLMedUNet
 _STRIP = 8 << 20  # bytes of one unit's feature maps in a strip
 _SCRATCH = 64 << 20  # bytes that oneDNN may want beside feature maps
 _LEAST_ROWS = 8  # fewer would mostly compute what strips share
+_CONDITIONS = 256  # whose affine steps are kept
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -147,6 +148,8 @@ class SpecialisedUNet:
     def _affines_under(self, condition: tuple[float, ...]) -> list[Affine]:
         """The last step of each unit, and that of the head."""
         if condition not in self._affines:
+            if len(self._affines) >= _CONDITIONS:  # of a continuous field there is no end
+                self._affines.clear()
             film = self._film(torch.tensor([condition], dtype=torch.float32))
             units = [unit.affine.modulated(place).to(self._device, self._dtype) for unit, place in zip(self._units, film, strict=False)]
             unchanged = Affine(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
