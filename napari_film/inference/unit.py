@@ -93,7 +93,7 @@ class SpecialisedUnit:
         self.channels = len(scale)
         self._border = (-shift / scale).to(device, dtype)[None, :, None]
         second = unit.conv2
-        folded = torch.einsum("oihw,i->o", second.weight, shift)
+        folded = second.weight.sum(dim=(2, 3)) @ shift
         bias = folded if second.bias is None else second.bias + folded
         self._second = Convolution(second.weight * scale[None, :, None, None], bias, device=device, dtype=dtype)
         weight = unit.conv1.weight
