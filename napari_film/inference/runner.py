@@ -89,7 +89,8 @@ class Runner:
             for part, probabilities in fresh:  # last: whoever waits for a slice does not wait for this
                 self._compare(condition, part, probabilities)
         except (RuntimeError, MemoryError) as error:
-            raise_if_memory(error)
+            if is_memory(error):
+                raise OutOfMemory(str(error)) from error
             raise
         shared = len(needed) > len(indices)
         while len(kept) > (_KEPT_SLICES if shared else 0):
@@ -133,11 +134,19 @@ class Runner:
         exact, reduced = (self.plan.model_copy(update={"precision": name}) for name in ("float32", "bfloat16"))
         wanted = [check.wants(condition, k, image) for k, image in zip(part, probabilities, strict=True)]
         if self.change is None and any(wanted):
-            pair = [probabilities, self._run(reduced if self.plan == exact else exact, condition, part)]
-            for slices in zip(*(pair if self.plan == exact else reversed(pair)), strict=True):
-                check.compare(condition, *slices)
+            try:
+                pair = [probabilities, self._run(reduced if self.plan == exact else exact, condition, part)]
+            except (RuntimeError, MemoryError) as error:
+                if not is_memory(error):
+                    raise
+                check.failed = "there is no memory for both"  # a comparison that does not fit is no reason to stop
+            else:
+                for slices in zip(*(pair if self.plan == exact else reversed(pair)), strict=True):
+                    check.compare(condition, *slices)
         if check.failed:
             self._check = None
+            self._fronts.pop(reduced.precision, None)
+            self._model.keep_only(exact)
             if self.plan == reduced:
                 self.change = exact, f"bfloat16 does not agree with float32 on this image ({check.failed}); going on in float32."
         elif self.plan == exact and check.passed(condition):
@@ -173,8 +182,6 @@ class Runner:
         return run_tiled(image, run, tile=tile, overlap=overlap, divisor=divisor)
 
 
-def raise_if_memory(error: BaseException) -> None:
-    """Raise OutOfMemory where ``error`` means that; torch says so in a RuntimeError's text on some devices."""
-    text = str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in _NO_ROOM):
-        raise OutOfMemory(text) from error
+def is_memory(error: BaseException) -> bool:
+    """Whether ``error`` means that there is no room; torch says so in a RuntimeError's text on some devices."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _NO_ROOM)

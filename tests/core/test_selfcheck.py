@@ -169,6 +169,27 @@ def test_auto_stays_with_float32_for_a_network_that_bfloat16_breaks(checkpoint: 
 
 
 @pytest.mark.usefixtures("worthwhile")
+def test_a_check_that_does_not_fit_into_memory_leaves_float32_running(
+    checkpoint: Checkpoint, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Runner._run
+    tried = 0
+
+    def run(self: Runner, plan: Plan, condition: tuple[float, ...], part: tuple[int, ...]) -> np.ndarray:
+        nonlocal tried
+        if plan.precision == "bfloat16":
+            tried += 1
+            raise MemoryError("no room for a second network")
+        return real(self, plan, condition, part)
+
+    monkeypatch.setattr(Runner, "_run", run)
+    prediction = Predictor(checkpoint, device="cpu").predict([volume], {"organ": "liver"})
+    assert tried == 1
+    assert prediction.plan == Plan(device="cpu")
+    assert prediction.kept.complete
+
+
+@pytest.mark.usefixtures("worthwhile")
 def test_the_engine_begins_anew_when_bfloat16_is_settled_and_when_another_condition_breaks_it(
     checkpoint: Checkpoint, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
