@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from napari_film.errors import InputError
 from napari_film.inference.plan import DeviceName, Plan, PrecisionName, make_plan
 from napari_film.inference.request import Opened, image_hash, text_hash
-from napari_film.inference.selfcheck import SelfCheck
+from napari_film.inference.selfcheck import check_for
 from napari_film.preprocessing import Preprocessing, prepare
 from napari_film.volume import Volume
 
@@ -44,10 +44,8 @@ class Opening:
         self._model = model
         self._prepared = prepare(volumes, preprocessing)
         first, notices = make_plan(device, precision)
-        sides = self._prepared.padded_shape
-        plan = first.fitted(header.architecture, sides, preprocessing.tile)
-        checked = precision == "auto" and plan.reduced(header.architecture, sides, self._prepared.shape[0]) is not None
-        self._check = SelfCheck(header.all_thresholds, self._prepared.network_shape[0]) if checked else None
+        plan = first.fitted(header.architecture, self._prepared.padded_shape, preprocessing.tile)
+        self._check = check_for(plan, header, self._prepared, self._prepared.shape[0]) if precision == "auto" else None
         self.runner = Runner(model, self._prepared, plan, self._check)
         self.opened = Opened(
             generation,

@@ -17,7 +17,7 @@ from napari_film.inference.loaded import LoadedModel
 from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName, available_devices, check_replay, make_plan
 from napari_film.inference.prediction import Prediction
 from napari_film.inference.runner import OutOfMemory, Runner
-from napari_film.inference.selfcheck import SelfCheck
+from napari_film.inference.selfcheck import check_for
 from napari_film.preprocessing import Prepared, prepare
 from napari_film.volume import Volume
 
@@ -111,10 +111,10 @@ class Predictor:
         wanted = outward(count // 2, count) if order is None else list(order)
         if any(not 0 <= index < count for index in wanted):
             raise InputError(f"The order names slices outside of 0 to {count - 1}; these are what the volume has.")
-        network, sides = header.architecture, prepared.padded_shape
-        plan = self._plan if self._replayed else self._plan.fitted(network, sides, prepared.preprocessing.tile)
-        checked = self._auto and plan.reduced(network, sides, len(wanted)) is not None
-        check = SelfCheck(header.all_thresholds, prepared.network_shape[0]) if checked else None
+        plan = self._plan
+        if not self._replayed:
+            plan = plan.fitted(header.architecture, prepared.padded_shape, prepared.preprocessing.tile)
+        check = check_for(plan, header, prepared, len(wanted)) if self._auto else None
         notices = list(self.notices)
         while True:
             kept = [Kept.empty(len(header.classes), prepared.shape) for _ in conditions]

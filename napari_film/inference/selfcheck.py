@@ -9,6 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_film.header import Header
+from napari_film.inference.plan import Plan
+from napari_film.preprocessing import Prepared
+
 NEAR = 0.01
 """How near to the threshold float32 must be where the masks differ."""
 
@@ -35,6 +39,13 @@ def disagreement(exact: NDArray[np.float32], reduced: NDArray[np.float32], thres
     if size >= LARGE and dice < LEAST_DICE:
         return f"masks of {size} voxels have a Dice of {dice:.4f}"
     return ""
+
+
+def check_for(plan: Plan, header: Header, prepared: Prepared, slices: int) -> "SelfCheck | None":
+    """Give a check for ``slices`` source slices of a model; None where ``plan`` has no reduced precision that is worth one."""
+    if plan.reduced(header.architecture, prepared.padded_shape, slices) is None:
+        return None
+    return SelfCheck(header.all_thresholds, prepared.network_shape[0])
 
 
 class SelfCheck:
