@@ -1,7 +1,5 @@
 """`napari-film`: segment without a viewer, describe a checkpoint, or see the demo."""
 
-import math
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +17,10 @@ from napari_film.bundled import find_checkpoint
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
 from napari_film.header import Header, read_header
+from napari_film.inference import options
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import DeviceName, PrecisionName
+from napari_film.inference.postprocessing import Postprocessing
 
 if TYPE_CHECKING:
     from napari_film.inference.prediction import Prediction
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_film.preprocessing import Prepared
 
 _NAME = "napari-film"
-_NIFTI = (".nii", ".nii.gz")
 _PATHS = {"images", "model", "output", "probabilities", "plan"}  # parameters of `predict` that name a file
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -40,20 +40,40 @@ def predict(
     model: Annotated[str, typer.Option(help="A .safetensors checkpoint, or the name of a bundled one.")],
     output: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz; a JSON sidecar is written beside it.")],
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A condition value; once per field of the model.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD: VALUE=PERCENT, ...", help="How probable the values of a context field are: the masks' average."),
+    ] = None,
+    blend: Annotated[
+        bool, typer.Option("--blend", help="With --weights: one mask of the blended metadata; no image was trained so.")
+    ] = False,
     all_values: Annotated[bool, typer.Option("--all-values", help="All values of the model's target field in one mask.")] = False,
     probabilities: Annotated[Path | None, typer.Option(help="Also write probabilities; several classes lie along the fourth axis.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Probability threshold; by default the checkpoint's for these metadata.")] = None,
+    largest_component: Annotated[bool, typer.Option("--largest-component", help="Keep the largest component of each label alone.")] = False,
+    min_volume: Annotated[float | None, typer.Option(metavar="MM3", help="Take components away that are smaller.")] = None,
+    fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill holes that a label closes on all sides.")] = False,
     device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
     precision: Annotated[PrecisionName, typer.Option(help="Arithmetic of the network.")] = "auto",
-    plan: Annotated[Path | None, typer.Option(metavar="SIDECAR", help="Replay the plan in the JSON sidecar of an earlier mask.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="SIDECAR", help="Replay the plan in the JSON sidecar of an earlier mask, or one in words: device=cpu,..."),
+    ] = None,
 ) -> None:
     """Segment one patient's IMAGEs under the given metadata."""
     checkpoint_path = find_checkpoint(model)
-    conditions = _conditions(read_header(checkpoint_path), metadata or [], all_values=all_values)
-    steps = None if threshold is None else _threshold(threshold)
+    header = read_header(checkpoint_path)
+    given, mixture = options.read_metadata(header, metadata or []), options.read_mixture(header, weights, blend=blend)
+    runs = options.runs_of(header, given, mixture, all_values=all_values)
+    postprocessing = Postprocessing(
+        threshold=None if threshold is None else options.read_threshold(threshold),
+        largest_component=largest_component,
+        smallest_mm3=0 if min_volume is None else options.read_volume(min_volume),
+        fill_holes=fill_holes,
+    )
     if plan is not None and (device, precision) != ("auto", "auto"):
         raise InputError("A replayed plan has a device and a precision of its own; leave out --device and --precision, or --plan.")
-    _check_outputs(images, [path for path in (output, probabilities) if path is not None])
+    options.check_outputs(images, [path for path in (output, probabilities) if path is not None])
 
     from napari_film import nifti  # and torch below, once it is clear that there is something to do
     from napari_film.checkpoint import load_checkpoint
@@ -61,13 +81,12 @@ def predict(
     from napari_film.inference.prediction import JointProbabilities, joint_mask
     from napari_film.inference.predictor import Predictor
 
-    recorded = None if plan is None else sidecar.read_plan(plan)
+    recorded = None if plan is None else options.read_plan(plan)
     volumes = [nifti.read(image) for image in images]
     checkpoint = load_checkpoint(checkpoint_path)
     predictor = Predictor(checkpoint, plan=recorded, device=device, precision=precision)
-    predictions = _predict(predictor, predictor.prepare(volumes), conditions)
-    if steps is not None:
-        predictions = [replace(prediction, thresholds=(steps,) * len(prediction.thresholds)) for prediction in predictions]
+    predictions = _predict(predictor, predictor.prepare(volumes), runs, mixture)
+    predictions = [replace(prediction, postprocessing=postprocessing) for prediction in predictions]
     mask = joint_mask(predictions)
     reference = predictions[0].prepared.reference
     content = sidecar.describe(
@@ -78,9 +97,10 @@ def predict(
         model_hash=checkpoint.hash,
         sources=[image.name for image in images],
         command=_command_line(context),
+        origins=dict.fromkeys([*given, *([mixture.field] if mixture else [])], "command line"),
     )
     with ExitStack() as together:  # all of the files appear, or none
-        names = sidecar.label_names(checkpoint.header, predictions)
+        names = sidecar.label_names(checkpoint.header, [prediction.metadata for prediction in predictions])
         nifti.write(together.enter_context(atomic_path(output)), mask, reference, names=names)
         if probabilities is not None:
             nifti.write(together.enter_context(atomic_path(probabilities)), JointProbabilities(predictions), reference)
@@ -125,64 +145,15 @@ def main() -> None:
     console.run(app, _NAME)
 
 
-def _conditions(header: Header, words: Sequence[str], *, all_values: bool) -> list[dict[str, Value]]:
-    """Give the metadata of each run that is asked for, checked against the schema before anything is loaded."""
-    metadata: dict[str, Value] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"The metadata are given as {word!r}; write KEY=VALUE, for example {_example(header)}.")
-        if key in metadata:
-            raise InputError(f"{key} is given twice; give it once.")
-        metadata[key] = value
-    schema = header.metadata_schema
-    if not all_values:
-        return [dict(schema.resolve(metadata).values)]
-    if schema.target is None:
-        raise InputError(f"The model {header.name} has no target field, so there is nothing to put together; leave --all-values out.")
-    if schema.target.name in metadata:
-        raise InputError(f"{schema.target.name} is given together with --all-values; leave one of them out.")
-    return [dict(schema.resolve({**metadata, schema.target.name: value}).values) for value in schema.target.values]
-
-
-def _example(header: Header) -> str:
-    for field in header.metadata_schema:
-        return f"{field.name}={field.example}"
-    return "nothing: this model takes no metadata"
-
-
-def _threshold(probability: float) -> int:
-    steps = round(256 * probability) if math.isfinite(probability) else 0
-    if not 1 <= steps <= 255:
-        raise InputError(f"The threshold is {probability:g}; give a probability between 0 and 1 (steps of 1/256).")
-    return steps
-
-
-def _check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
-    taken = {_stem(path) for image in images for path in (image, image.resolve())}
-    for output in outputs:
-        if not output.name.endswith(_NIFTI):
-            raise InputError(f"The output is {output.name}; give a name that ends in .nii or .nii.gz.")
-        if not os.path.isdir(output.parent):
-            raise InputError(f"The folder of {output.name} does not exist; make it first or name another one.")
-        if os.path.isdir(output):
-            raise InputError(f"The output {output.name} is a folder; name a file to write to.")
-        if {_stem(output), _stem(output.resolve())} & taken:
-            raise InputError(f"The output {output.name} has the name of one of the images, or of the JSON beside it; give another name.")
-    if len({_stem(output) for output in outputs}) < len(outputs):
-        raise InputError(f"Mask and probabilities are both to be written to {outputs[0].name}; give two names.")
-
-
-def _stem(path: Path) -> Path:
-    """Where a file stands, less the endings of NIfTI: what its JSON sidecar shares with it."""
-    return path.parent.resolve() / path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _predict(predictor: "Predictor", prepared: "Prepared", conditions: Sequence[Mapping[str, Value]]) -> "list[Prediction]":
+def _predict(
+    predictor: "Predictor", prepared: "Prepared", runs: Sequence[Mapping[str, Value]], mixture: Mixture | None
+) -> "list[Prediction]":
     terminal = Console(stderr=True)
     with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        task = progress.add_task("slices", total=prepared.shape[0] * len(conditions))
-        return predictor.predict_each(prepared, conditions, progress=lambda done, _: progress.update(task, completed=done))
+        task = progress.add_task("slices", total=None)
+        return predictor.predict_each(
+            prepared, runs, mixture=mixture, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
 
 
 def _command_line(context: typer.Context) -> str:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_film.architecture import Architecture
 from napari_film.errors import InputError
@@ -22,6 +22,14 @@ ENGINE = "merged-1"
 NO_MEMORY = "There is not enough memory for a single slice; close other programs, or use a model with coarser spacing or tiles."
 """What is told when the last plan runs out of memory too."""
 
+_EXAMPLE = f"device=cpu,precision=float32,batch=1,tile=none,engine={ENGINE}"
+_EXPECTED = {
+    "device": "one of: cuda, mps, cpu",
+    "precision": "one of: float32, bfloat16",
+    "batch": "a whole number from 1",
+    "tile": "a whole number from 1, or none",
+    "engine": f"its name, such as {ENGINE}",
+}
 _BATCHES = {"cuda": 32, "mps": 4, "cpu": 8}  # slices at a time, at most
 _CPU_BATCH = 2 << 20  # bytes of the widest feature maps that pay on a CPU: smaller networks wait for threads and for Python
 _GPU_SHARE = 0.5  # of the free memory, for feature maps
@@ -46,6 +54,36 @@ class Plan(BaseModel):
     def key(self) -> str:
         """The plan as a short string, for keys."""
         return f"{self.device}/{self.precision}/{self.batch}/{self.tile}/{self.engine}"
+
+    @property
+    def text(self) -> str:
+        """The plan as :meth:`parse` reads it, such as ``device=cpu,precision=float32,batch=1,tile=none,engine=merged-1``."""
+        return ",".join(f"{name}={'none' if value is None else value}" for name, value in self)
+
+    @classmethod
+    def parse(cls, text: str) -> "Plan":
+        """Read a plan in words; what is not named but the device is as a plan has it by default.
+
+        Raises
+        ------
+        InputError
+            If a word is no part of a plan, comes twice, or has a value that it cannot have.
+        """
+        values: dict[str, str | None] = {}
+        for word in text.split(","):
+            name, equals, value = (part.strip() for part in word.partition("="))
+            if not equals or name not in _EXPECTED:
+                raise InputError(f"{word.strip()!r} is no part of a plan; write them as {_EXAMPLE}, or name the JSON file beside a mask.")
+            if name in values:
+                raise InputError(f"The plan has two values for {name}; give one.")
+            values[name] = None if name == "tile" and value == "none" else value
+        if "device" not in values:
+            raise InputError(f"The plan names no device; add device=, {_EXPECTED['device']}.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            raise InputError(f"The plan's {name} is {values[name]!r}; give {_EXPECTED[name]}.") from error
 
     def fitted(self, architecture: Architecture, sides: tuple[int, int], tile: int | None = None) -> "Plan":
         """Fit the batch, and the tile where one is needed, to slices of ``sides``; ``tile`` is what the model asks for."""

@@ -1,25 +1,28 @@
-"""What a model says about one patient under one condition, and how it came to say it."""
+"""What a model says about one patient under one condition, or a mixture of them, and how it came to say it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.conditioning import Metadata
+from napari_film.conditioning import Metadata, Value
 from napari_film.inference.kept import Kept
 from napari_film.inference.masks import NOT_COMPUTED, label_mask
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.preprocessing import Prepared
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of one patient under one condition, and how they were got.
+    """Probabilities of one patient, and how they were got.
 
-    ``kept.q`` is (classes, N, H, W) in 256ths, in sliced layout; ``thresholds`` (256ths, one per class) make masks of them;
-    ``notices`` are sentences for a person.
+    ``kept.q`` is (classes, N, H, W) in 256ths, in sliced layout; of an expected ``mixture`` it is the mean. ``thresholds``
+    (256ths, one per class) are the checkpoint's for the metadata, for ``postprocessing`` to go by or to replace; ``notices``
+    are sentences for a person. Of the field of a mixture the ``metadata`` say nothing that counts.
     """
 
     prepared: Prepared
@@ -28,9 +31,20 @@ class Prediction:
     thresholds: tuple[int, ...]
     plan: Plan
     notices: tuple[str, ...] = ()
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    mixture: Mixture | None = None
+
+    @property
+    def sure_metadata(self) -> dict[str, Value]:
+        """The metadata but for the field that a mixture has weights for."""
+        left_out = self.mixture.field if self.mixture else None
+        return {name: value for name, value in self.metadata.values.items() if name != left_out}
 
     def mask(self) -> NDArray[np.uint8]:
-        """Labels (I, J, K) as the reference is stored: classes from 1, NOT_COMPUTED where no network has looked."""
+        """Labels (I, J, K) as the reference is stored: classes from 1, NOT_COMPUTED where no network has looked.
+
+        Cleaned up as the postprocessing says, where every slice was computed.
+        """
         return joint_mask([self])
 
     def probabilities(self) -> NDArray[np.float32]:
@@ -40,13 +54,20 @@ class Prediction:
         return self.prepared.to_source(probabilities)
 
 
+def joint_thresholds(predictions: Sequence[Prediction]) -> tuple[int, ...]:
+    """Thresholds in use, 256ths: one per label of `joint_labels`."""
+    own = [threshold for prediction in predictions for threshold in prediction.thresholds]
+    return predictions[0].postprocessing.thresholds(own)
+
+
 def joint_labels(predictions: Sequence[Prediction], slices: slice = slice(None)) -> NDArray[np.uint8]:
     """Labels (N, H, W), in sliced layout, of several predictions for one patient, as the values of a target field are.
 
     The classes of the first prediction get the labels from 1, those of the next follow; where they overlap the higher
     probability wins. NOT_COMPUTED where any of them has not looked. ``slices`` are the source slices wanted, along N.
+    Nothing is cleaned up yet. All predictions have the postprocessing of the first.
     """
-    thresholds = [threshold for prediction in predictions for threshold in prediction.thresholds]
+    thresholds = joint_thresholds(predictions)
     parts = [prediction.kept.q[:, slices] for prediction in predictions]
     computed = np.logical_and.reduce([prediction.kept.computed[slices] for prediction in predictions])
     mask = np.full(parts[0].shape[1:], NOT_COMPUTED, dtype=np.uint8)
@@ -55,9 +76,26 @@ def joint_labels(predictions: Sequence[Prediction], slices: slice = slice(None))
     return mask
 
 
+def is_cleaned(predictions: Sequence[Prediction]) -> bool:
+    """Whether `cleaned_labels` cleans anything up: that is asked for, and every slice was computed."""
+    return predictions[0].postprocessing.cleans and all(prediction.kept.complete for prediction in predictions)
+
+
+def cleaned_labels(predictions: Sequence[Prediction], *, cancelled: Callable[[], bool] | None = None) -> NDArray[np.uint8]:
+    """Give `joint_labels` (N, H, W), cleaned up as the postprocessing of the first says, where every slice was computed.
+
+    Where it was not there is no clean-up: what is the largest component, or a hole, is not known yet.
+    """
+    labels = joint_labels(predictions)
+    if not is_cleaned(predictions):
+        return labels
+    voxel_mm3 = abs(float(np.linalg.det(predictions[0].prepared.reference.affine[:3, :3])))
+    return predictions[0].postprocessing.apply(labels, voxel_mm3, cancelled=cancelled)
+
+
 def joint_mask(predictions: Sequence[Prediction]) -> NDArray[np.uint8]:
-    """Give `joint_labels` as the reference is stored, (I, J, K)."""
-    return predictions[0].prepared.to_source(joint_labels(predictions))
+    """Give `cleaned_labels` as the reference is stored, (I, J, K)."""
+    return predictions[0].prepared.to_source(cleaned_labels(predictions))
 
 
 class JointProbabilities:

@@ -12,8 +12,10 @@ from napari_film.checkpoint import Checkpoint
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
 from napari_film.inference.agenda import outward
+from napari_film.inference.asked import Asked
 from napari_film.inference.kept import Kept
 from napari_film.inference.loaded import LoadedModel
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName, available_devices, check_replay, make_plan
 from napari_film.inference.prediction import Prediction
 from napari_film.inference.runner import OutOfMemory, Runner
@@ -90,22 +92,41 @@ class Predictor:
         """
         return self.predict_each(volumes, [metadata], order=order, progress=progress, cancelled=cancelled)[0]
 
+    def predict_mixture(
+        self,
+        volumes: Sequence[Volume] | Prepared,
+        metadata: Mapping[str, Value],
+        mixture: Mixture,
+        *,
+        order: Sequence[int] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Prediction:
+        """Segment ``volumes`` where one field of the metadata is not sure; ``metadata`` need not name that field.
+
+        An expected mixture is run under each of its values, side by side, and averaged; a blended one is run once. Parameters
+        and errors as of `predict`.
+        """
+        return self.predict_each(volumes, [metadata], mixture=mixture, order=order, progress=progress, cancelled=cancelled)[0]
+
     def predict_each(
         self,
         volumes: Sequence[Volume] | Prepared,
         metadata: Sequence[Mapping[str, Value]],
         *,
+        mixture: Mixture | None = None,
         order: Sequence[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Prediction]:
         """Segment ``volumes`` under each of several ``metadata``, all by one plan; what they share is computed once.
 
-        Parameters as of `predict`; ``progress`` counts slices under all of them.
+        Parameters as of `predict`; ``progress`` counts slices under all conditions that are run. With a ``mixture``, its
+        weights stand for its field in all of the metadata.
         """
         header = self._checkpoint.header
-        resolved = [header.metadata_schema.resolve(values) for values in metadata]
-        conditions = [tuple(float(column) for column in header.metadata_schema.encode(each.values)) for each in resolved]
+        asked = [Asked.of(header, values, mixture) for values in metadata]
+        conditions = [condition for each in asked for condition in each.conditions]
         prepared = volumes if isinstance(volumes, Prepared) else self.prepare(volumes)
         count = prepared.shape[0]
         wanted = outward(count // 2, count) if order is None else list(order)
@@ -126,10 +147,8 @@ class Predictor:
             plan, notice = step
             notices.append(notice)
             self._model.keep_only(plan)
-        return [
-            Prediction(prepared, each, part, header.thresholds_for(each.values), plan, (*notices, *each.notices))
-            for each, part in zip(resolved, kept, strict=True)
-        ]
+        parts = iter(kept)
+        return [each.answered(prepared, [next(parts) for _ in each.conditions], plan, notices) for each in asked]
 
     def _fill(
         self,

@@ -85,7 +85,7 @@ def test_several_values_are_labels_of_their_own(checkpoint: Checkpoint, volume: 
 def test_labels_of_several_classes_name_value_and_class(make_checkpoint: Callable, volume: Volume, tumor: Any, age: Any) -> None:
     checkpoint = load_checkpoint(make_checkpoint(tumor, classes=("core", "oedema")))
     predictions = [Predictor(checkpoint, device="cpu").predict([volume], {"tumor_type": value}) for value in tumor.values[:2]]
-    assert sidecar.label_names(checkpoint.header, predictions) == {
+    assert sidecar.label_names(checkpoint.header, [each.metadata for each in predictions]) == {
         1: "astrocytoma core",
         2: "astrocytoma oedema",
         3: "ependymoma core",
@@ -93,7 +93,7 @@ def test_labels_of_several_classes_name_value_and_class(make_checkpoint: Callabl
     }
     plain = load_checkpoint(make_checkpoint(age, classes=("core", "oedema")))
     prediction = Predictor(plain, device="cpu").predict([volume], {"age": 200})
-    assert sidecar.label_names(plain.header, [prediction]) == {1: "core", 2: "oedema"}
+    assert sidecar.label_names(plain.header, [prediction.metadata]) == {1: "core", 2: "oedema"}
     assert describe([prediction], plain)["Notices"] == ["age is 200, outside of what this model was trained on; 100 is used instead."]
 
 
