@@ -53,7 +53,7 @@ class Surface:
 
 def box(mask: NDArray[Any]) -> tuple[slice, slice, slice]:
     """Give the smallest box that holds the foreground; an empty one for an empty mask."""
-    planes = mask.any(axis=2)
+    planes = np.asarray(mask.any(axis=2), dtype=np.bool_)
     sides = [np.flatnonzero(along) for along in (planes.any(axis=1), planes.any(axis=0), mask.any(axis=(0, 1)))]
     first, second, third = (slice(int(side[0]), int(side[-1]) + 1) if len(side) else slice(0, 0) for side in sides)
     return first, second, third
