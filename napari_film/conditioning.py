@@ -47,6 +47,7 @@ class _Field(BaseModel):
     role: Role = "context"
     unknown: bool = False
     description: str = ""
+    aliases: tuple[str, ...] = ()  # what files call it, besides its name, such as "Manufacturer"
 
     def _unknown_or_raise(self) -> str:
         if not self.unknown:
@@ -78,12 +79,12 @@ class CategoricalField(_Field):
             raise ValueError(f"field {self.name!r} has synonyms for values that it lacks: {sorted(set(self.synonyms) - set(self.values))}")
         if len(set(self.values)) < len(self.values):
             raise ValueError(f"field {self.name!r} has a value twice: {', '.join(self.values)}")
-        owners: dict[str, str] = {_folded(UNKNOWN): UNKNOWN}
+        owners: dict[str, str] = {folded(UNKNOWN): UNKNOWN}
         for value in self.values:
             for spelling in (value, *self.synonyms.get(value, ())):
                 if not spelling.strip():
                     raise ValueError(f"field {self.name!r} has an empty value")
-                owner = owners.setdefault(_folded(spelling), value)
+                owner = owners.setdefault(folded(spelling), value)
                 if owner != value:
                     raise ValueError(f"field {self.name!r}: the spelling {spelling!r} stands for both {owner!r} and {value!r}")
         return self
@@ -106,11 +107,11 @@ class CategoricalField(_Field):
         MetadataError
             If it is not in the vocabulary, or unknown where the model was not trained for that.
         """
-        wanted = _folded(str(value))
-        if wanted == _folded(UNKNOWN):
+        wanted = folded(str(value))
+        if wanted == folded(UNKNOWN):
             return self._unknown_or_raise(), None
         for known in self.values:
-            if wanted in {_folded(known), *(_folded(spelling) for spelling in self.synonyms.get(known, ()))}:
+            if wanted in {folded(known), *(folded(spelling) for spelling in self.synonyms.get(known, ()))}:
                 return known, None
         raise MetadataError(f"{self.name} is {str(value)!r}, which this model does not know; choose {self.expected}.")
 
@@ -170,7 +171,7 @@ class ContinuousField(_Field):
         MetadataError
             If it is no finite number, outside a range that refuses, or unknown where the model was not trained for that.
         """
-        if isinstance(value, str) and _folded(value) == _folded(UNKNOWN):
+        if isinstance(value, str) and folded(value) == folded(UNKNOWN):
             return self._unknown_or_raise(), None
         try:
             number = float(value)
@@ -228,6 +229,20 @@ class MetadataSchema(BaseModel):
             raise ValueError("more than one field is a target")
         return self
 
+    @model_validator(mode="after")
+    def _aliases_are_distinct(self) -> Self:
+        owners: dict[str, str] = {}
+        for field in self.fields:  # two names that differ in case alone are no fault as long as no alias is among them
+            owners.setdefault(folded(field.name), field.name)
+        for field in self.fields:
+            for alias in field.aliases:
+                if not alias.strip():
+                    raise ValueError(f"field {field.name!r} has an empty alias")
+                owner = owners.setdefault(folded(alias), field.name)
+                if owner != field.name:
+                    raise ValueError(f"the alias {alias!r} of field {field.name!r} stands for {owner!r} too")
+        return self
+
     def __iter__(self) -> Iterator[CategoricalField | ContinuousField]:  # type: ignore[override]  # pydantic yields (name, value) pairs
         return iter(self.fields)
 
@@ -278,6 +293,7 @@ class MetadataSchema(BaseModel):
         return np.array([column for field in self.fields for column in field.encode(values[field.name])], dtype=np.float32)
 
 
-def _folded(spelling: str) -> str:
+def folded(spelling: str) -> str:
+    """Give what two spellings of one name or value have in common: no case, and no spaces, hyphens and underscores."""
     lower = spelling.strip().casefold()
     return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too

@@ -180,6 +180,30 @@ def test_a_range_is_a_range(ends: tuple) -> None:
         ContinuousField(name="age", minimum=ends[0], maximum=ends[1])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (("a", " "), (), "field 'site' has an empty alias"),
+        (("Manufacturer",), ("manu_facturer",), "the alias 'manu_facturer' of field 'age' stands for 'site' too"),
+        (("Age",), (), "the alias 'Age' of field 'site' stands for 'age' too"),
+    ],
+)
+def test_aliases_that_cannot_be_told_apart_are_refused(first: tuple, second: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MetadataSchema(
+            fields=(
+                CategoricalField(name="site", values=("north",), aliases=first),
+                ContinuousField(name="age", minimum=0, maximum=1, aliases=second),
+            )
+        )
+
+
+def test_aliases_are_stored_with_the_schema() -> None:
+    schema = MetadataSchema(fields=(CategoricalField(name="site", values=("north",), aliases=("Manufacturer", "Site")),))
+    assert MetadataSchema.model_validate_json(schema.model_dump_json()) == schema
+    assert schema["site"].aliases == ("Manufacturer", "Site")
+
+
 def test_fields_have_names_of_their_own_and_one_target(tumor: CategoricalField) -> None:
     with pytest.raises(ValueError, match="two fields have one name"):
         MetadataSchema(fields=(tumor, tumor))
