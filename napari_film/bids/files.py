@@ -39,8 +39,9 @@ def read_json(path: Path) -> dict[str, Any]:
     BidsError
         If the file cannot be read, or holds something else.
     """
+    text = _text(path)
     try:
-        content = json.loads(_text(path))
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BidsError(f"{path.name} is no valid JSON{place}, so nothing is taken from it.") from error
@@ -101,13 +102,10 @@ def _text(path: Path) -> str:
 def _bytes(path: Path) -> bytes:
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise BidsError(f"{path.name} is no file, so nothing is taken from it.")
-        if status.st_size > _LARGEST:
-            raise BidsError(f"{path.name} has more than {_LARGEST // 10**6} MB, too much for metadata, so nothing is taken from it.")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, BidsError):
-            raise
-        reason = (error.strerror if isinstance(error, OSError) else None) or "no such name is possible"
-        raise BidsError(f"{path.name} cannot be read ({reason}), so nothing is taken from it.") from error
+        raw = path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST else None
+    except OSError as error:
+        raise BidsError(f"{path.name} cannot be read ({error.strerror or error}), so nothing is taken from it.") from error
+    if raw is None:
+        problem = f"has more than {_LARGEST // 10**6} MB, too much for metadata" if stat.S_ISREG(status.st_mode) else "is no file"
+        raise BidsError(f"{path.name} {problem}, so nothing is taken from it.")
+    return raw

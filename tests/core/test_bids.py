@@ -500,10 +500,11 @@ def test_an_image_that_is_not_there(tree: Files, image: str) -> None:
     assert found_in(tree, image=image) == {}
 
 
-def test_a_file_of_a_size_that_no_metadata_have(tree: Files) -> None:
-    with tree.write("participants.tsv", "participant_id\ttumor_type\n").open("ab") as file:
+@pytest.mark.parametrize("name", ["participants.tsv", "T1w.json"])
+def test_a_file_of_a_size_that_no_metadata_have(tree: Files, name: str) -> None:
+    with tree.write(name, "participant_id\ttumor_type\n").open("ab") as file:
         file.truncate(60_000_000)  # without being written: the disk keeps a hole
-    assert notice_in(tree) == "participants.tsv has more than 50 MB, too much for metadata, so nothing is taken from it."
+    assert notice_in(tree) == f"{name} has more than 50 MB, too much for metadata, so nothing is taken from it."
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is readable to root")
