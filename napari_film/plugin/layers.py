@@ -8,6 +8,7 @@ of napari-nifti mirror the display, and carry the true affine in their metadata 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 METADATA_KEY = "napari_film"
-"""Where a layer's ``metadata`` keep what is ours: a dict of "geometry", and "names", "model" where there are such."""
+"""Where a layer's ``metadata`` keep what is ours: a dict of "geometry", and "names", "model", "path" where there are such."""
 
 AXIS_LABELS = ("S", "A", "R")
 LayerData = tuple[Any, dict[str, Any], Literal["image", "labels"]]
@@ -145,6 +146,18 @@ def demo_model(layer: "Image | Labels") -> str | None:
     """Stem of the bundled checkpoint that goes with a sample layer; None for others."""
     model = _ours(layer).get("model")
     return None if model is None else str(model)
+
+
+def path_of(layer: "Image | Labels") -> Path | None:
+    """NIfTI file that a layer was read from, for what stands beside it; None if it was not, or another plugin does not say.
+
+    A folder can name a patient: the path is to be looked at, and neither shown nor saved.
+    """
+    ours = _ours(layer).get("path")
+    if isinstance(ours, Path):
+        return ours
+    source = layer.source.path
+    return Path(source) if source and str(source).lower().endswith((".nii", ".nii.gz")) else None
 
 
 def is_stand_in(layer: "Image | Labels") -> bool:

@@ -46,7 +46,7 @@ def _read_layer(file: Path) -> LayerData:
         show_warning(
             f"{file.name} does not tell left from right: its header has neither an sform nor a qform. The letters at the edges are a guess."
         )
-    return layer_data_from_volume(volume, kind="labels" if mask else "image", names=names)
+    return layer_data_from_volume(volume, kind="labels" if mask else "image", names=names, path=file.absolute())
 
 
 def _files(path: _Paths) -> list[Path]:

@@ -27,25 +27,27 @@ def abdomen() -> list[LayerData]:
 
 def truth(model: str) -> Volume:
     """Give the labels of the sample that goes with a demo model, on the voxels of its first channel."""
+    from napari_film import nifti
+
     first = next(iter(_CHANNELS[model]))
-    return _read(model, f"derivatives/labels/{_SUBJECTS[model]}/*/*_{first}_dseg.nii.gz")
+    return nifti.read(_find(model, f"derivatives/labels/{_SUBJECTS[model]}/*/*_{first}_dseg.nii.gz"))
 
 
 def _layers(model: str) -> list[LayerData]:
     """Give a layer for each channel of a bundled subject."""
+    from napari_film import nifti
+
     layers = []
     for suffix, name in _CHANNELS[model].items():
-        volume = _read(model, f"{_SUBJECTS[model]}/*/*_{suffix}.nii.gz")
-        layers.append(layer_data_from_volume(volume, name=name, model=model))
+        path = _find(model, f"{_SUBJECTS[model]}/*/*_{suffix}.nii.gz")
+        layers.append(layer_data_from_volume(nifti.read(path), name=name, model=model, path=path))
     return layers
 
 
-def _read(model: str, pattern: str) -> Volume:
-    """Read the one file of a bundled BIDS tree that fits ``pattern``."""
-    from napari_film import nifti
-
+def _find(model: str, pattern: str) -> Path:
+    """Give the one file of a bundled BIDS tree that fits ``pattern``."""
     tree = Path(str(resources.files("napari_film.sample_data"))) / "volumes" / model
     found = sorted(tree.glob(pattern))
     if not found:
         raise InputError(f"The bundled {model} volumes are missing from this installation; install napari-film again.")
-    return nifti.read(found[0])
+    return found[0]

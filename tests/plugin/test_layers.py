@@ -1,11 +1,13 @@
 """Layers and volumes: the way there and back, and where napari shows a voxel."""
 
 import itertools
+from pathlib import Path
 
 import dask.array
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
+from napari.layers._source import layer_source
 
 from napari_film.errors import InputError
 from napari_film.plugin.layers import (
@@ -18,6 +20,7 @@ from napari_film.plugin.layers import (
     label_names,
     layer_data_from_volume,
     mask_layer_kwargs,
+    path_of,
     volume_from_layer,
 )
 from napari_film.volume import Volume, slicing
@@ -233,3 +236,24 @@ def test_float_labels_become_integers_or_are_refused():
 )
 def test_contrast_limits(data, limits):
     assert contrast_limits(data) == pytest.approx(limits)
+
+
+def test_a_layer_of_ours_knows_its_file_and_a_mask_on_it_does_not():
+    data, arguments, _ = layer_data_from_volume(_volume(), path=Path("/somewhere/sub-01/anat/sub-01_T2w.nii.gz"))
+    image = Image(data, **arguments)
+    assert path_of(image) == Path("/somewhere/sub-01/anat/sub-01_T2w.nii.gz")
+    mask = Labels(np.zeros(data.shape, np.uint8), **mask_layer_kwargs(image, name="mask"))
+    assert path_of(mask) is None
+    assert "somewhere" not in str(mask.metadata)
+    drawn = Labels(np.zeros(data.shape, np.uint8), scale=image.scale, translate=image.translate)
+    borrow_geometry(drawn, [image])
+    assert has_geometry(drawn)
+    assert path_of(drawn) is None
+
+
+@pytest.mark.parametrize(("name", "known"), [("a_T2w.nii.gz", True), ("a_T2w.NII", True), ("a_T2w.tif", False), (None, False)])
+def test_a_layer_of_another_plugin_knows_its_file_by_napari(tmp_path, name, known):
+    path = tmp_path / name if name else None
+    with layer_source(path=str(path) if path else None):
+        layer = Image(np.zeros((3, 4, 5)))
+    assert path_of(layer) == (path if known else None)

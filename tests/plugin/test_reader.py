@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 
 from napari_film import nifti
 from napari_film.errors import InputError
-from napari_film.plugin.layers import label_names, volume_from_layer
+from napari_film.plugin.layers import label_names, path_of, volume_from_layer
 from napari_film.plugin.reader import napari_get_reader, read_layers
 from napari_film.volume import Volume
 
@@ -86,6 +87,14 @@ def test_viewer_opens_several_files(make_napari_viewer_proxy, tmp_path, volume):
     assert label_names(viewer.layers["c_dseg"]) == {1: "spleen"}
     for layer in list(viewer.layers)[:2]:
         np.testing.assert_array_equal(volume_from_layer(layer).data, volume.data)
+
+
+def test_layers_keep_the_path_even_when_the_folder_changes(tmp_path, volume, monkeypatch):
+    nifti.write(tmp_path / "a_T1w.nii", volume.data, volume)
+    monkeypatch.chdir(tmp_path)
+    layer = Layer.create(*read_layers("a_T1w.nii")[0])
+    monkeypatch.chdir("/")
+    assert path_of(layer) == tmp_path / "a_T1w.nii"
 
 
 def test_viewer_tells_a_bad_file_in_one_sentence(make_napari_viewer_proxy, tmp_path):

@@ -7,7 +7,7 @@ from napari.layers import Layer
 from napari_film import nifti
 from napari_film.errors import InputError
 from napari_film.plugin import samples
-from napari_film.plugin.layers import demo_model, volume_from_layer
+from napari_film.plugin.layers import demo_model, path_of, volume_from_layer
 
 
 @pytest.fixture
@@ -32,6 +32,8 @@ def test_layers_are_ready_for_their_model():
     assert [layer.name for layer in layers] == ["Spine, Gd-e T1w", "Spine, T2w"]
     assert [demo_model(layer) for layer in layers] == ["spinal_tumor"] * 2
     assert volume_from_layer(layers[1]).name == "sub-003_T2w.nii.gz"
+    assert path_of(layers[0]).name == "sub-003_ce-gadolinium_T1w.nii.gz"
+    assert path_of(layers[1]).is_file()
     (abdomen,) = (Layer.create(*data) for data in samples.abdomen())
     assert demo_model(abdomen) == "abdomen"
 

@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Image, Labels, Layer
 
 from napari_film import nifti
-from napari_film.plugin.layers import layer_data_from_volume, mask_layer_kwargs
+from napari_film.plugin.layers import layer_data_from_volume, mask_layer_kwargs, path_of
 from napari_film.plugin.reader import read_layers
 from napari_film.plugin.writer import write_image, write_labels
 
@@ -22,6 +22,17 @@ def test_image_comes_back_to_the_byte(source, tmp_path):
     out = tmp_path / "out.nii.gz"
     assert write_image(str(out), *layer.as_layer_data_tuple()[:2]) == [str(out)]
     assert out.read_bytes() == source.read_bytes()
+
+
+def test_no_folder_is_written(source, tmp_path):
+    """A folder can name a patient."""
+    image = Layer.create(*read_layers(source)[0])
+    mask = Labels((image.data > 500).astype(np.uint8), **mask_layer_kwargs(image, name="spleen", names={1: "spleen"}))
+    folder = tmp_path.name.encode()
+    write_image(str(tmp_path / "image.nii"), *image.as_layer_data_tuple()[:2])
+    write_labels(str(tmp_path / "mask.nii"), *mask.as_layer_data_tuple()[:2])
+    assert path_of(image) == source
+    assert all(folder not in (tmp_path / name).read_bytes() for name in ("image.nii", "mask.nii"))
 
 
 def test_mask_lies_on_the_source_and_keeps_its_names(source, tmp_path):
