@@ -49,14 +49,13 @@ class Mixture(BaseModel):
         MetadataError
             If the text is not of this form, the field takes no weights, or the weights are none or do not sum to 100.
         """
-        names = [field.name for field in schema if text.startswith(f"{field.name}:")]
-        name, colon, pairs = text.partition(":")
-        if names:
-            name = max(names, key=len)
-            pairs = text[len(name) + 1 :]
+        written, colon, pairs = text.partition(":")
         if not colon:
             raise MetadataError(f"The weights are given as {text!r}; write {_form(schema)}.")
-        field = _weighable(schema, name.strip())
+        name = max((field.name for field in schema if text.startswith(f"{field.name}:")), key=len, default=written.strip())
+        field = _weighable(schema, name)
+        if text.startswith(f"{name}:"):  # a name can hold a colon of its own
+            pairs = text[len(name) + 1 :]
         percent: dict[str, int] = {}
         for pair in _split(pairs):
             spelling, equals, weight = pair.rpartition("=")
@@ -174,9 +173,8 @@ def _split(pairs: str) -> list[str]:
 
 
 def _quoted(pair: str) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerow([pair])
-    return written.getvalue().removesuffix("\n")
+    doubled = pair.replace('"', '""')
+    return f'"{doubled}"' if any(character in pair for character in ',"\r\n') else pair
 
 
 def _form(schema: MetadataSchema) -> str:

@@ -14,6 +14,9 @@ import pytest
 
 from napari_film import cli, nifti
 from napari_film.checkpoint import load_checkpoint
+from napari_film.inference.mixture import Mixture
+from napari_film.inference.plan import ENGINE
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.predictor import Predictor
 
 VALUES = ("astrocytoma", "ependymoma", "hemangioblastoma")
@@ -78,6 +81,14 @@ def desk(
     desk.model.write_bytes(make_checkpoint(tumor, seed=1, header={"thresholds": thresholds, "licence": "CC0-1.0"}).read_bytes())
     volume = make_volume((14, 10, 5), make_affine((1, 2, 0), (True, False, True), spacing=(0.9, 1.1, 3.0), angles=(4, 5, 6)))
     nifti.write(desk.image, volume.data, volume)
+    return desk
+
+
+@pytest.fixture
+def context_desk(desk: Desk, make_checkpoint: Callable, tumor: Any, site: Any) -> Desk:
+    """Give the desk with a model that has a context field too, of which thresholds depend."""
+    thresholds = [{"when": {"site": "north"}, "classes": (100,)}, {"when": {"site": "south"}, "classes": (151,)}]
+    desk.model.write_bytes(make_checkpoint(tumor, site, seed=1, header={"thresholds": thresholds}).read_bytes())
     return desk
 
 
@@ -171,6 +182,78 @@ def test_all_values_in_one_mask(desk: Desk) -> None:
     assert "--all-values" in content["Command"]
 
 
+WEIGHTS = "site: north=35, south=65"
+
+
+@pytest.mark.parametrize("mode", ["expected", "blended"])
+def test_weights_make_an_expected_mask_or_one_of_the_blended_metadata(context_desk: Desk, mode: str) -> None:
+    desk, probabilities = context_desk, context_desk.folder / "p.nii"
+    outcome = desk.predict("--weights", WEIGHTS, *(["--blend"] if mode == "blended" else []), "--probabilities", probabilities)
+    assert outcome.code == 0, outcome.err
+    mixture = Mixture(field="site", percent={"north": 35, "south": 65}, mode=mode)
+    predictor = Predictor(load_checkpoint(desk.model), device="cpu")
+    expected = predictor.predict_mixture([nifti.read(desk.image)], {"tumor_type": "ependymoma"}, mixture)
+    np.testing.assert_array_equal(array(probabilities), expected.probabilities()[0])
+    np.testing.assert_array_equal(array(desk.mask), array(probabilities) >= 133 / 256)  # 0.35 * 100 + 0.65 * 151 = 133.15
+    content = desk.sidecar()
+    assert content["Metadata"] == {"tumor_type": "ependymoma"}
+    assert content["MetadataOrigin"] == {"tumor_type": "command line", "site": "command line"}
+    assert content["Mixture"]["Mode"] == mode
+    assert content["Thresholds"] == [133 / 256]
+    assert f"--weights '{WEIGHTS}'" in content["Command"]
+    told = "napari-film: The values of site are blended: no image was trained with such metadata, so the mask is off the distribution.\n"
+    assert outcome.err == (told if mode == "blended" else "")
+
+
+def test_weights_go_with_all_values_of_the_target(context_desk: Desk) -> None:
+    desk = context_desk
+    assert desk.predict("--all-values", "--weights", WEIGHTS, value=None).code == 0
+    content = desk.sidecar()
+    assert [metadata["tumor_type"] for metadata in content["Metadata"]] == list(VALUES)
+    assert content["MetadataOrigin"] == {"site": "command line"}
+    assert content["Thresholds"] == [133 / 256] * 3
+    assert set(np.unique(array(desk.mask))) == {0, 1, 2, 3}
+
+
+def test_a_mask_is_cleaned_up(desk: Desk) -> None:
+    probabilities = desk.folder / "p.nii.gz"
+    words = ("--threshold", "0.25", "--largest-component", "--min-volume", "20.5", "--fill-holes", "--probabilities", probabilities)
+    assert desk.predict(*words).code == 0
+    clean = Postprocessing(threshold=64, largest_component=True, smallest_mm3=20.5, fill_holes=True)
+    raw = (array(probabilities) >= 64 / 256).astype(np.uint8)
+    mask = array(desk.mask)
+    np.testing.assert_array_equal(mask, clean.apply(raw, 0.9 * 1.1 * 3.0))
+    assert (mask != raw).any()
+    content = desk.sidecar()
+    assert content["Postprocessing"] == {
+        "Threshold": 64 / 256,
+        "LargestComponent": True,
+        "SmallestMm3": 20.5,
+        "FillHoles": True,
+        "CleanedUp": True,
+    }
+    assert content["VolumesMl"]["ependymoma"] == pytest.approx(mask.sum() * 0.00297, abs=1e-4)
+    assert "--largest-component --min-volume 20.5 --fill-holes" in content["Command"]
+
+
+def test_a_plan_in_words_and_a_file_of_that_name_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "device=cpu,precision=bfloat16,batch=3,tile=none"
+    assert desk.run(*desk.words("--plan", words)).code == 0
+    assert desk.sidecar()["Plan"] == {"device": "cpu", "precision": "bfloat16", "batch": 3, "tile": None, "engine": ENGINE}
+    assert desk.sidecar()["Command"].endswith(f"--plan {words}")
+    monkeypatch.chdir(desk.folder)
+    (desk.folder / words).write_text(json.dumps({"Plan": {"device": "cpu", "batch": 2}}))
+    assert desk.run(*desk.words("--plan", words)).code == 0
+    assert desk.sidecar()["Plan"]["batch"] == 2
+
+
+def test_a_number_that_is_clamped_is_told(desk: Desk, make_checkpoint: Callable, age: Any) -> None:
+    desk.model.write_bytes(make_checkpoint(age).read_bytes())
+    outcome = desk.predict("--metadata", "age=140", value=None)
+    assert outcome.err == "napari-film: age is 140, outside of what this model was trained on; 100 is used instead.\n"
+    assert desk.sidecar()["Metadata"] == {"age": 100}
+
+
 def test_a_model_without_fields_needs_no_metadata(desk: Desk, make_checkpoint: Callable) -> None:
     desk.model.write_bytes(make_checkpoint().read_bytes())
     assert desk.predict(value=None).code == 0
@@ -207,6 +290,12 @@ MISTAKES: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
     "a threshold of 1": (lambda desk: desk.words("--threshold", "1"), "The threshold is 1; give a probability"),
     "a threshold that is none": (lambda desk: desk.words("--threshold", "nan"), "The threshold is nan; give a probability"),
     "an infinite threshold": (lambda desk: desk.words("--threshold", "inf"), "The threshold is inf; give a probability"),
+    "weights that are none": (lambda desk: desk.words("--weights", "a=60, b=40", value=None), "weights are given as 'a=60, b=40'; write"),
+    "weights of the target": (lambda desk: desk.words("--weights", "tumor_type: HB=100", value=None), "tumor_type is what is looked for"),
+    "weights of no field": (lambda desk: desk.words("--weights", "site: north=100"), "no field 'site'"),
+    "a blend of nothing": (lambda desk: desk.words("--blend"), "--blend says how --weights are meant"),
+    "a negative volume": (lambda desk: desk.words("--min-volume", "-1"), "The smallest volume is -1; give a volume in mm3, 0 or more"),
+    "an infinite volume": (lambda desk: desk.words("--min-volume", "inf"), "The smallest volume is inf; give a volume"),
     "no threshold's number": (lambda desk: desk.words("--threshold", "half"), "--threshold"),
     "too many images": (lambda desk: [*desk.words(), str(desk.image)], "2 channel"),
     "an image that is not there": (lambda desk: [*desk.words(), "gone.nii"], "gone.nii"),
@@ -226,6 +315,10 @@ MISTAKES: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
     "a plan that is not there": (lambda desk: desk.words("--plan", "gone.json"), "gone.json cannot be read"),
     "a plan that is none": (lambda desk: desk.words("--plan", desk.image), "t2.nii.gz holds no plan"),
     "a plan of another engine": (lambda desk: desk.words("--plan", desk.folder / "old.json"), "made for the engine 'eager-0'"),
+    "a plan of bad words": (lambda desk: desk.words("--plan", "device=cpu,speed=high"), "'speed=high' is no part of a plan"),
+    "a plan of a bad number": (lambda desk: desk.words("--plan", "device=cpu,batch=0"), "The plan's batch is '0'; give a whole number"),
+    "a plan of another engine in words": (lambda desk: desk.words("--plan", "device=cpu,engine=old-1"), "made for the engine 'old-1'"),
+    "a plan that is a folder": (lambda desk: desk.words("--plan", desk.folder), "cannot be read; give the JSON"),
     "a plan and a device": (lambda desk: desk.words("--plan", desk.folder / "old.json", "--device", "cpu"), "leave out --device"),
     "an unknown device": (lambda desk: desk.words("--device", "abacus"), "'abacus' is not one of 'auto', 'cuda', 'mps', 'cpu'"),
     "an unknown option": (lambda desk: desk.words("--speed", "high"), "No such option: --speed.*; see napari-film predict --help"),
@@ -251,6 +344,38 @@ def test_a_mistake_is_one_line_and_code_2_and_leaves_no_trace(desk: Desk, mistak
     assert re.fullmatch(rf"napari-film: .*{sentence}.*\.\n", outcome.err)
     assert outcome.out == ""
     assert desk.files() == before
+
+
+WEIGHTY: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
+    "the field's value too": (
+        lambda desk: desk.words("--weights", WEIGHTS, "--metadata", "site=north"),
+        "site is given by --metadata and by --weights; leave one of them out",
+    ),
+    "the field's value too, and blended": (
+        lambda desk: desk.words("--weights", WEIGHTS, "--blend", "--metadata", "site=north"),
+        "site is given by --metadata and by --weights",
+    ),
+    "another field is missing": (lambda desk: desk.words("--weights", WEIGHTS, value=None), "tumor_type is missing; give one of"),
+    "too little": (lambda desk: desk.words("--weights", "site: north=35, south=60"), "The weights of site sum to 95"),
+    "no whole percent": (lambda desk: desk.words("--weights", "site: north=0.5, south=0.5"), "The weight of north is '0.5'"),
+    "twice": (lambda desk: desk.words("--weights", "site: north=50, North=50"), "north has two weights"),
+    "a value outside": (lambda desk: desk.words("--weights", "site: west=100"), "site is 'west', which this model does not know"),
+    "unknown": (lambda desk: desk.words("--weights", "site: unknown=50, north=50"), "site is 'unknown' as a whole or not at all"),
+    "the target with all values": (
+        lambda desk: desk.words("--all-values", "--weights", "tumor_type: HB=100", "--metadata", "site=north", value=None),
+        r"tumor_type is what is looked for; weights are for context fields \(site\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WEIGHTY)
+def test_weights_that_contradict_are_one_line_and_leave_no_trace(context_desk: Desk, mistake: str) -> None:
+    before = context_desk.files()
+    words, sentence = WEIGHTY[mistake]
+    outcome = context_desk.run(*words(context_desk))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert re.fullmatch(rf"napari-film: .*{sentence}.*\.\n", outcome.err)
+    assert context_desk.files() == before
 
 
 def test_a_full_disk_leaves_what_stood_there(desk: Desk) -> None:

@@ -100,3 +100,37 @@ def test_multiplications_are_those_of_the_convolutions(sides: tuple) -> None:
     with torch.inference_mode():
         network(torch.zeros(1, 2, *sides), torch.zeros(1, 3))
     assert multiplications(architecture, sides) == counted
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan(device="cpu"), Plan(device="cuda", precision="bfloat16", batch=32, tile=512), Plan(device="mps", engine="eager-0")]
+)
+def test_a_plan_in_words_is_read_back(plan: Plan) -> None:
+    assert Plan.parse(plan.text) == plan
+
+
+def test_words_of_a_plan_in_any_order_and_what_is_left_out_is_the_default() -> None:
+    assert Plan(device="cpu").text == f"device=cpu,precision=float32,batch=1,tile=none,engine={ENGINE}"
+    assert Plan.parse(" batch = 4, device=cpu ") == Plan(device="cpu", batch=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "^'' is no part of a plan; write them as device=cpu,precision=float32,batch=1,"),
+        ("device=cpu,", "^'' is no part of a plan"),
+        ("device=cpu,fast", "^'fast' is no part of a plan.*or name the JSON file beside a mask"),
+        ("device=cpu,speed=high", "^'speed=high' is no part of a plan"),
+        ("precision=float32", "^The plan names no device; add device=, one of: cuda, mps, cpu"),
+        ("device=cpu,device=cuda", "^The plan has two values for device; give one"),
+        ("device=abacus", "^The plan's device is 'abacus'; give one of: cuda, mps, cpu"),
+        ("device=auto", "^The plan's device is 'auto'; give one of"),
+        ("device=cpu,precision=half", "^The plan's precision is 'half'; give one of: float32, bfloat16"),
+        ("device=cpu,batch=0", "^The plan's batch is '0'; give a whole number from 1"),
+        ("device=cpu,batch=none", "^The plan's batch is 'none'; give a whole number from 1"),
+        ("device=cpu,tile=1.5", "^The plan's tile is '1.5'; give a whole number from 1, or none"),
+    ],
+)
+def test_words_that_are_no_plan_are_told(text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Plan.parse(text)

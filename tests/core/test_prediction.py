@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,16 @@ from napari_film.conditioning import Metadata
 from napari_film.inference.kept import Kept
 from napari_film.inference.masks import NOT_COMPUTED, label_mask
 from napari_film.inference.plan import Plan
-from napari_film.inference.prediction import JointProbabilities, Prediction, joint_labels, joint_mask
+from napari_film.inference.postprocessing import Postprocessing
+from napari_film.inference.prediction import (
+    JointProbabilities,
+    Prediction,
+    cleaned_labels,
+    is_cleaned,
+    joint_labels,
+    joint_mask,
+    joint_thresholds,
+)
 from napari_film.preprocessing import Preprocessing, prepare
 
 
@@ -46,6 +56,37 @@ def test_labels_are_those_of_all_classes_together(classes: tuple[int, ...], miss
     assert np.array_equal(joint_labels(made), expected)
     assert np.array_equal(joint_labels(made, slice(2, 5)), expected[2:5])
     assert np.array_equal(joint_mask(made), made[0].prepared.to_source(expected))
+
+
+@pytest.mark.parametrize("classes", [(1,), (2, 1)])
+def test_a_threshold_that_was_asked_for_is_that_of_all_classes(classes: tuple[int, ...], predictions: Callable) -> None:
+    made = predictions(*classes)
+    asked = [replace(prediction, postprocessing=Postprocessing(threshold=200)) for prediction in made]
+    q = np.concatenate([prediction.kept.q for prediction in made])
+    assert joint_thresholds(asked) == (200,) * len(q)
+    assert joint_thresholds(made) != joint_thresholds(asked)
+    assert np.array_equal(joint_labels(asked), label_mask(q, (200,) * len(q)))
+    assert asked[0].thresholds == made[0].thresholds  # what the checkpoint says stays to be seen
+
+
+def test_a_mask_is_cleaned_as_it_is_stored_where_every_slice_was_computed(predictions: Callable) -> None:
+    clean = Postprocessing(threshold=150, largest_component=True, smallest_mm3=12.5, fill_holes=True)
+    made = [replace(prediction, postprocessing=clean) for prediction in predictions(1, 2)]
+    raw = joint_labels(made)
+    expected = clean.apply(raw, 1 * 2 * 3)
+    assert (raw != expected).any()
+    assert is_cleaned(made)
+    assert np.array_equal(cleaned_labels(made), expected)
+    assert np.array_equal(joint_mask(made), made[0].prepared.to_source(expected))
+    assert np.array_equal(made[1].mask(), made[0].prepared.to_source(clean.apply(joint_labels(made[1:]), 6)))
+
+
+def test_a_mask_with_missing_slices_is_not_cleaned(predictions: Callable) -> None:
+    clean = Postprocessing(largest_component=True)
+    made = [replace(prediction, postprocessing=clean) for prediction in predictions(1, 1, missing=(2,))]
+    assert not is_cleaned(made)
+    assert np.array_equal(cleaned_labels(made), joint_labels(made))
+    assert np.array_equal(joint_mask(made), made[0].prepared.to_source(joint_labels(made)))
 
 
 @pytest.mark.parametrize("classes", [(1,), (2,), (1, 1, 1), (2, 1)])

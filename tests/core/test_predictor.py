@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from napari_film.checkpoint import Checkpoint, load_checkpoint
 from napari_film.errors import InputError
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan
 from napari_film.inference.prediction import joint_mask
 from napari_film.inference.predictor import Predictor
@@ -118,6 +119,8 @@ def test_what_a_person_gets_wrong_is_told(checkpoint: Checkpoint, volumes: list[
         predictor.predict(volumes, {"tumor_type": "glioma", "site": "north"})
     with pytest.raises(InputError, match="1 channel"):
         predictor.predict(volumes[:1], {"tumor_type": "ependymoma", "site": "north"})
+    with pytest.raises(InputError, match="tumor_type is what is looked for; weights are for context fields \\(site\\)"):
+        predictor.predict_mixture(volumes, {"site": "north"}, Mixture(field="tumor_type", percent={"HB": 100}))
     for order in ([-1], [0, 99]):
         with pytest.raises(InputError, match="slices outside of 0 to"):
             predictor.predict(volumes, {"tumor_type": "ependymoma", "site": "north"}, order=order)
@@ -222,6 +225,75 @@ def test_several_values_in_one_mask(checkpoint: Checkpoint, volumes: list[Volume
         passing = [(int(q[c, n, h, w]), -c) for c in range(6) if q[c, n, h, w] >= limits[c]]
         assert mask[n, h, w] == (1 - max(passing)[1] if passing else 0)
     assert (mask[3:] == NOT_COMPUTED).all()
+
+
+SITES = Mixture(field="site", percent={"north": 35, "south": 65})
+
+
+def test_an_expected_mask_is_the_mean_of_those_of_the_values(checkpoint: Checkpoint, volumes: list[Volume]) -> None:
+    predictor = Predictor(checkpoint, device="cpu")
+    prepared = predictor.prepare(volumes)
+    told: list[tuple[int, int]] = []
+    mixed = predictor.predict_mixture(prepared, {"tumor_type": "HB"}, SITES, progress=lambda *count: told.append(count))
+    north, south = (predictor.predict(prepared, {"tumor_type": "HB", "site": site}) for site in ("north", "south"))
+    expected = (35 * north.kept.q.astype(int) + 65 * south.kept.q.astype(int)) // 100
+    assert (north.kept.q != south.kept.q).any()
+    np.testing.assert_array_equal(mixed.kept.q, expected)
+    assert mixed.metadata.values == {"tumor_type": "hemangioblastoma"}
+    assert mixed.mixture == SITES
+    assert mixed.notices == ()
+    assert told[-1] == (2 * prepared.shape[0],) * 2
+
+
+def test_a_blended_mask_is_that_of_the_blended_condition_and_says_so(checkpoint: Checkpoint, volumes: list[Volume]) -> None:
+    predictor = Predictor(checkpoint, device="cpu")
+    prepared = predictor.prepare(volumes)
+    blended = predictor.predict_mixture(prepared, {"tumor_type": "HB"}, SITES.model_copy(update={"mode": "blended"}))
+    condition = torch.tensor([[0, 0, 1, 0.35, 0.65, 0]], dtype=torch.float32)
+    with torch.no_grad():
+        slices = [checkpoint.network(torch.from_numpy(prepared.image(k))[None], condition)[0] for k in range(prepared.network_shape[0])]
+    check_quantised(blended.probabilities(), restore(prepared, torch.stack(slices, dim=1).numpy()))
+    assert blended.notices == (
+        "The values of site are blended: no image was trained with such metadata, so the mask is off the distribution.",
+    )
+    expected = predictor.predict_mixture(prepared, {"tumor_type": "HB"}, SITES)
+    assert (expected.kept.q != blended.kept.q).any()
+
+
+def test_a_mixture_of_one_value_is_that_value(checkpoint: Checkpoint, volumes: list[Volume]) -> None:
+    predictor = Predictor(checkpoint, device="cpu")
+    prepared = predictor.prepare(volumes)
+    alone = predictor.predict(prepared, {"tumor_type": "ependymoma", "site": "south"})
+    for mode in ("expected", "blended"):
+        mixture = Mixture(field="site", percent={"south": 100, "north": 0}, mode=mode)
+        mixed = predictor.predict_mixture(prepared, {"tumor_type": "ependymoma", "site": "north"}, mixture)
+        np.testing.assert_array_equal(mixed.mask(), alone.mask())
+        assert mixed.thresholds == alone.thresholds == (90, 170)
+        assert mixed.notices == ()
+
+
+def test_a_mixture_under_several_metadata_has_their_thresholds(checkpoint: Checkpoint, volumes: list[Volume]) -> None:
+    predictor = Predictor(checkpoint, device="cpu")
+    runs = [{"tumor_type": value} for value in ("astrocytoma", "ependymoma")]
+    both = predictor.predict_each(volumes, runs, mixture=SITES, order=[3, 4])
+    assert [prediction.thresholds for prediction in both] == [(128, 128), (90, 170)]
+    for prediction, metadata in zip(both, runs, strict=True):
+        alone = predictor.predict_mixture(prediction.prepared, metadata, SITES, order=[3, 4])
+        np.testing.assert_array_equal(prediction.kept.q, alone.kept.q)
+        assert np.flatnonzero(prediction.kept.computed).tolist() == [3, 4]
+
+
+def test_a_mixture_cancelled_between_two_values_has_only_what_both_have(checkpoint: Checkpoint, volumes: list[Volume]) -> None:
+    done: list[int] = []
+    mixed = Predictor(checkpoint, device="cpu").predict_mixture(
+        volumes,
+        {"tumor_type": "HB"},
+        SITES,
+        order=[4, 3],
+        progress=lambda count, _: done.append(count),
+        cancelled=lambda: len(done) == 3,
+    )
+    assert np.flatnonzero(mixed.kept.computed).tolist() == [4]
 
 
 def test_a_tiled_network_stays_close_to_the_untiled_one(make_checkpoint: Callable, make_volume: Callable, tumor: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from napari_film.checkpoint import Checkpoint, load_checkpoint
 from napari_film.errors import InputError
 from napari_film.inference import sidecar
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import Prediction, joint_mask
 from napari_film.inference.predictor import Predictor
 from napari_film.volume import Volume
@@ -59,9 +62,12 @@ def test_a_sidecar_says_what_by_what_and_how(checkpoint: Checkpoint, volume: Vol
     assert content["VolumesMl"] == {"hemangioblastoma": pytest.approx(int((mask == 1).sum()) * 0.5 * 2 * 3 / 1000, abs=1e-4)}
     assert content["VolumesMl"]["hemangioblastoma"] > 0
     assert content["Command"] == "napari-film predict"
-    assert content["GeneratedBy"][0]["Name"] == "napari-film"
+    made = content["GeneratedBy"][0]
+    assert (made["Name"], made["Version"]) == ("napari-film", content["Versions"]["napari-film"])
+    assert made["CodeURL"].startswith("https://")
+    assert (content["SpatialReference"], content["Type"], content["Manual"]) == ("orig", "ROI", False)
     assert {"python", "torch", "numpy", "scipy", "nibabel"} <= set(content["Versions"])
-    assert "Notices" not in content
+    assert not {"Notices", "Postprocessing", "Mixture", "MetadataOrigin"} & set(content)
 
 
 def test_what_is_incomplete_claims_no_volume(checkpoint: Checkpoint, volume: Volume) -> None:
@@ -70,6 +76,52 @@ def test_what_is_incomplete_claims_no_volume(checkpoint: Checkpoint, volume: Vol
     assert "VolumesMl" not in content
     assert content["Coverage"]["SlicesComputed"] == 2
     assert content["Labels"] == {"1": "ependymoma", str(NOT_COMPUTED): "not computed"}
+
+
+def test_what_was_done_after_the_network_is_said(checkpoint: Checkpoint, volume: Volume) -> None:
+    prediction = predict(checkpoint, volume, "HB")
+    content = describe([replace(prediction, postprocessing=Postprocessing(threshold=64))], checkpoint)
+    assert content["Postprocessing"] == {"Threshold": 0.25}
+    assert content["Thresholds"] == [0.25]
+    clean = replace(prediction, postprocessing=Postprocessing(threshold=250, smallest_mm3=400, fill_holes=True))
+    content = describe([clean], checkpoint)
+    assert content["Postprocessing"] == {
+        "Threshold": 250 / 256,
+        "LargestComponent": False,
+        "SmallestMm3": 400,
+        "FillHoles": True,
+        "CleanedUp": True,
+    }
+    raw = replace(prediction, postprocessing=Postprocessing(threshold=250))
+    assert 0 < describe([raw], checkpoint)["VolumesMl"]["hemangioblastoma"] < 0.4
+    assert content["VolumesMl"] == {"hemangioblastoma": 0}
+
+
+def test_a_clean_up_that_was_left_out_is_told(checkpoint: Checkpoint, volume: Volume) -> None:
+    part = predict(checkpoint, volume, "HB", order=[1, 2])
+    content = describe([replace(part, postprocessing=Postprocessing(largest_component=True))], checkpoint)
+    assert content["Postprocessing"] == {"LargestComponent": True, "SmallestMm3": 0, "FillHoles": False, "CleanedUp": False}
+    assert content["Notices"] == ["The mask is not cleaned up, because not every slice was computed."]
+
+
+@pytest.mark.parametrize("mode", ["expected", "blended"])
+def test_weights_stand_in_place_of_their_field(mode: str, checkpoint: Checkpoint, volume: Volume) -> None:
+    mixture = Mixture(field="site", percent={"north": 30, "south": 70}, mode=mode)
+    predictor = Predictor(checkpoint, device="cpu")
+    prediction = predictor.predict_mixture([volume], {"tumor_type": "HB"}, mixture)
+    content = describe([prediction], checkpoint, origins={"tumor_type": "participants.tsv", "site": "you", "other": "default"})
+    blended = mode == "blended"
+    assert content["Metadata"] == {"tumor_type": "hemangioblastoma"}
+    assert content["MetadataOrigin"] == {"tumor_type": "participants.tsv", "site": "you"}
+    assert content["Mixture"] == {"Field": "site", "Percent": {"north": 30, "south": 70}, "Mode": mode} | (
+        {"OffTrainingDistribution": True} if blended else {}
+    )
+    assert ("Notices" in content) is blended
+    # Made elsewhere, with a value that does not count and no notice, it says the same.
+    elsewhere = replace(
+        prediction, notices=(), metadata=replace(prediction.metadata, values={"tumor_type": "hemangioblastoma", "site": "north"})
+    )
+    assert describe([elsewhere], checkpoint, origins={"tumor_type": "participants.tsv", "site": "you"}) == content
 
 
 def test_several_values_are_labels_of_their_own(checkpoint: Checkpoint, volume: Volume) -> None:
