@@ -1,12 +1,14 @@
 """The editor of a model's images: one layer combo per channel."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 
+from napari_film.bids import likeness
 from napari_film.header import Channel
 from napari_film.plugin.layers import METADATA_KEY, is_stand_in
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 class ChannelForm(QWidget):
     """Offers the viewer's Image layers, one combo a channel; ``valueChanged`` is emitted with the list of layers.
 
-    Layers are guessed from BIDS suffixes and names, where a person has not chosen; a guess never takes a layer twice.
+    Layers are guessed from BIDS suffixes and names, where a person has not chosen; a guess never takes a layer twice. It is made
+    anew when a layer comes that fits better, so that the order of files makes no difference, until `keep` is called.
     """
 
     valueChanged = Signal(list)
@@ -28,6 +31,7 @@ class ChannelForm(QWidget):
         self._viewer = viewer
         self._channels: tuple[Channel, ...] = ()
         self._combos: list[Any] = []
+        self._guessed: set[int] = set()  # places of channels whose layer nobody chose
         self._last: list[Image | None] = []
         self._layout = QFormLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -50,11 +54,12 @@ class ChannelForm(QWidget):
             self._layout.removeRow(0)
         self._channels = tuple(channels)
         self._combos = []
-        for channel in self._channels:
+        self._guessed = set()
+        for place, channel in enumerate(self._channels):
             combo: Any = create_widget(
                 annotation="napari.layers.Image", options={"choices": lambda _: self._images(), "nullable": True}, label=channel.name
             )
-            combo.changed.connect(self._tell)
+            combo.changed.connect(partial(self._chosen, place))
             native: QWidget = combo.native
             native.setToolTip(channel.description or f"The image that the model takes as {channel.name}.")
             if isinstance(native, QComboBox):
@@ -77,7 +82,12 @@ class ChannelForm(QWidget):
         """Choose a layer for each channel."""
         for combo, layer in zip(self._combos, layers, strict=True):
             combo.value = layer
+        self.keep()
         self._tell()
+
+    def keep(self) -> None:
+        """Take what was guessed for chosen: once it is segmented, a layer that fits better is not to take its place."""
+        self._guessed = set()
 
     def _images(self) -> "list[Image]":
         from napari.layers import Image
@@ -95,16 +105,30 @@ class ChannelForm(QWidget):
         self._tell()
 
     def _guess(self) -> None:
-        """Fill combos that are empty: the best match first, and the only image for the only channel."""
-        free = [image for image in self._images() if image not in self.value()]
-        for channel, combo in zip(self._channels, self._combos, strict=True):
-            if combo.value is not None:
-                continue
-            ranked = sorted(free, key=lambda image: _likeness(image, channel), reverse=True)
-            if ranked and (_likeness(ranked[0], channel) > 0 or len(self._channels) == 1):
-                with combo.changed.blocked():
-                    combo.value = ranked[0]
-                free.remove(ranked[0])
+        """Fill the combos that nobody chose: the best pair of channel and layer first, and the only image for the only channel."""
+        value = self.value()
+        free = {place for place, layer in enumerate(value) if layer is None} | self._guessed
+        taken = [layer for place, layer in enumerate(value) if place not in free]
+        layers = [image for image in self._images() if image not in taken]
+        pairs = sorted(
+            # among layers that fit alike the one that was guessed before stays, and whatever it is called now it fits a little
+            (-max(_likeness(image, self._channels[place]), int(image is value[place])), image is not value[place], place, number)
+            for number, image in enumerate(layers)
+            for place in free
+        )
+        guessed: dict[int, Image] = {}
+        for unlikeness, _, place, number in pairs:
+            image = layers[number]
+            if place not in guessed and image not in guessed.values() and (unlikeness < 0 or len(self._channels) == 1):
+                guessed[place] = image
+        for place in free:
+            with self._combos[place].changed.blocked():
+                self._combos[place].value = guessed.get(place)
+        self._guessed = set(guessed)
+
+    def _chosen(self, place: int, _: Any = None) -> None:
+        self._guessed.discard(place)
+        self._tell()
 
     def _tell(self, _: Any = None) -> None:
         value = self.value()
@@ -114,13 +138,12 @@ class ChannelForm(QWidget):
 
 
 def _likeness(image: "Image", channel: Channel) -> int:
-    """How well the names of a layer and of its file fit a channel: by its whole suffix, the end of it, or its name."""
+    """How well the names of a layer and of its file fit a channel: by the suffix, the channel's name in them, the end of the suffix."""
     ours = image.metadata.get(METADATA_KEY, {})
     file_name = str(ours.get("file_name", "")) if isinstance(ours, dict) else ""
-    names = [name.removesuffix(".gz").removesuffix(".nii").casefold() for name in (str(image.name), file_name)]
-    suffix = channel.suffix.casefold()
-    if suffix and any(name.endswith(suffix) for name in names):
-        return 3
-    if suffix and any(suffix.split("_")[-1] in name for name in names):
-        return 2
-    return int(any(channel.name.casefold() in name for name in names))
+    names = [file_name.casefold(), str(image.name).casefold()]
+    score = max(likeness("_".join(name.split()), channel.suffix) for name in names)
+    if any(channel.name.casefold() in name for name in names):
+        score += 30  # less than a contrast agent too many
+    end = channel.suffix.casefold().split("_")[-1]
+    return score + 5 * bool(end and any(end in name for name in names))

@@ -1,7 +1,11 @@
 """The channel form follows the viewer's layers."""
 
+import itertools
+
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QComboBox
 
 from napari_film.header import Channel
 from napari_film.plugin.channel_form import ChannelForm
@@ -22,6 +26,12 @@ def form(viewer):
     viewer.window.add_dock_widget(form, name="channels")
     yield form
     form.close_form()
+
+
+@pytest.fixture
+def bare_viewer():
+    """Layers without a window."""
+    return ViewerModel()
 
 
 def _image(viewer, name):
@@ -68,3 +78,71 @@ def test_the_only_image_for_the_only_channel(viewer, form):
     assert form.value() == [layer]
     form.setChannels(())
     assert form.value() == []
+
+
+FILES = ("sub-01_T1w", "sub-01_T2w", "sub-01_acq-fast_T1w", "sub-01_ce-gadolinium_T1w")
+PLAIN = (Channel(name="T1w", suffix="T1w"), Channel(name="T2w", suffix="T2w"))
+
+
+def _open(viewer, file):
+    data, arguments, _ = layer_data_from_volume(Volume(np.zeros((3, 4, 5)), np.eye(4), f"{file}.nii.gz"), name=f"layer of {file[-1]}")
+    return viewer.add_image(data, **arguments)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(FILES))[::5])
+@pytest.mark.parametrize(("channels", "expected"), [(CHANNELS, (FILES[3], FILES[1])), (PLAIN, (FILES[0], FILES[1]))])
+def test_the_whole_suffix_decides_in_whatever_order_files_come(qtbot, bare_viewer, order, channels, expected):
+    form = ChannelForm(bare_viewer)
+    qtbot.addWidget(form)
+    form.setChannels(channels)
+    layers = {file: _open(bare_viewer, file) for file in order}
+    assert form.value() == [layers[file] for file in expected]
+    form.close_form()
+
+
+def test_an_image_with_contrast_agent_is_left_to_the_channel_that_wants_it(qtbot, bare_viewer):
+    form = ChannelForm(bare_viewer)
+    qtbot.addWidget(form)
+    form.setChannels((PLAIN[0], CHANNELS[0]))
+    agent = _open(bare_viewer, FILES[3])
+    assert form.value() == [None, agent]
+    plain = _open(bare_viewer, FILES[0])
+    assert form.value() == [plain, agent]
+    form.close_form()
+
+
+@pytest.mark.parametrize("how", ["keep", "setValue"])
+def test_what_is_kept_gives_way_to_nothing_better(qtbot, bare_viewer, how):
+    form = ChannelForm(bare_viewer)
+    qtbot.addWidget(form)
+    form.setChannels(CHANNELS[:1])
+    plain = _open(bare_viewer, FILES[0])
+    form.keep() if how == "keep" else form.setValue([plain])
+    _open(bare_viewer, FILES[3])
+    assert form.value() == [plain]
+    form.close_form()
+
+
+def test_a_guess_stays_when_its_layer_is_renamed(qtbot, bare_viewer):
+    form = ChannelForm(bare_viewer)
+    qtbot.addWidget(form)
+    form.setChannels(CHANNELS)
+    layer = bare_viewer.add_image(np.zeros((3, 4, 5)), name="T2w")
+    with qtbot.assertNotEmitted(form.valueChanged):
+        layer.name = "second"
+    assert form.value() == [None, layer]
+    form.close_form()
+
+
+def test_what_a_person_picks_stays(qtbot, bare_viewer):
+    form = ChannelForm(bare_viewer)
+    qtbot.addWidget(form)
+    form.setChannels(CHANNELS)
+    second, plain = _open(bare_viewer, FILES[1]), _open(bare_viewer, FILES[0])
+    combo = form.findChildren(QComboBox)[0]
+    combo.setCurrentIndex(combo.findText(second.name))
+    assert form.value()[0] is second
+    _open(bare_viewer, FILES[3])
+    assert form.value()[0] is second
+    assert plain in bare_viewer.layers
+    form.close_form()
