@@ -99,6 +99,8 @@ def test_the_command_makes_the_mask_again(
     np.testing.assert_array_equal(written.affine, nifti.read(case.images[0]).affine)
     content = json.loads(case.output.with_name("the mask.json").read_text(encoding="utf-8"))
     assert content["Plan"] == PLAN.model_dump()
+    recorded = content["Metadata"] if len(made) > 1 else [content["Metadata"]]
+    assert [values["age"] for values in recorded] == [values["age"] for values in metadata]  # to the last bit
     assert set(content["MetadataOrigin"].values()) == {"command line"}
     if mixture is None:
         assert "Mixture" not in content
