@@ -42,11 +42,12 @@ def predict(
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A condition value; once per field of the model.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="FIELD: VALUE=PERCENT, ...", help="How probable the values of a context field are: the masks' average."),
+        typer.Option(
+            metavar="FIELD: VALUE=PERCENT, ...",
+            help="Percents for the values of a context field that is not sure: their probabilities are averaged.",
+        ),
     ] = None,
-    blend: Annotated[
-        bool, typer.Option("--blend", help="With --weights: one mask of the blended metadata; no image was trained so.")
-    ] = False,
+    blend: Annotated[bool, typer.Option("--blend", help="With --weights: blend the metadata instead, which no training did.")] = False,
     all_values: Annotated[bool, typer.Option("--all-values", help="All values of the model's target field in one mask.")] = False,
     probabilities: Annotated[Path | None, typer.Option(help="Also write probabilities; several classes lie along the fourth axis.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Probability threshold; by default the checkpoint's for these metadata.")] = None,
@@ -57,7 +58,9 @@ def predict(
     precision: Annotated[PrecisionName, typer.Option(help="Arithmetic of the network.")] = "auto",
     plan: Annotated[
         str | None,
-        typer.Option(metavar="SIDECAR", help="Replay the plan in the JSON sidecar of an earlier mask, or one in words: device=cpu,..."),
+        typer.Option(
+            metavar="SIDECAR|PLAN", help="Replay the plan in the JSON sidecar of an earlier mask, or one in words: device=cpu,..."
+        ),
     ] = None,
 ) -> None:
     """Segment one patient's IMAGEs under the given metadata."""
