@@ -20,12 +20,16 @@ class ProbabilityStore:
 
     def put(self, result: SliceResult, slices: int) -> None:
         """Keep one slice of a volume of ``slices`` slices."""
-        kept = self._kept.get(result.key)
+        classes, height, width = result.q.shape
+        self.reserve(result.key, classes, (slices, height, width)).put(result.index, result.q)
+
+    def reserve(self, key: ProbabilityKey, classes: int, shape: tuple[int, int, int]) -> Kept:
+        """Give what is kept under ``key``; where there is nothing, an array that slices of a source of ``shape`` (N, H, W) will be put into."""
+        kept = self._kept.get(key)
         if kept is None:
-            classes, height, width = result.q.shape
-            kept = self._kept[result.key] = Kept.empty(classes, (slices, height, width))
+            kept = self._kept[key] = Kept.empty(classes, shape)
             self._make_room()
-        kept.put(result.index, result.q)
+        return kept
 
     def get(self, key: ProbabilityKey) -> Kept | None:
         """Give what is kept under ``key`` and remember that it was seen just now."""

@@ -1,19 +1,33 @@
-"""What a person has chosen to see: which condition values are shown, and which could come next."""
+"""What a person has chosen to see in one mask: condition values, or all of a target field, or a mixture of some."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from napari_film.conditioning import CategoricalField, Metadata, Value
+from napari_film.conditioning import CategoricalField, ContinuousField, Metadata, Value
 from napari_film.header import Header
+from napari_film.inference.mixture import Mixture
+
+Condition = tuple[float, ...]
+POINTS = 5
+"""Points of a continuous field that a person steps through."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One label's, or one set of classes', share of a mask: conditions (M,) and how much each counts, in percent."""
+
+    metadata: Metadata
+    parts: tuple[tuple[int, Condition], ...]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Condition values under a checkpoint's schema, or all values of its target field at once."""
+    """Condition values under a checkpoint's schema, or all values of its target field at once, or weights for one field."""
 
     header: Header
     metadata: Mapping[str, Value] = field(default_factory=dict)
     all_values: bool = False
+    mixture: Mixture | None = None
 
     @classmethod
     def first(cls, header: Header) -> "Choice":
@@ -29,22 +43,72 @@ class Choice:
         """Give the choice of all values of the target field; where there is none, nothing changes."""
         return replace(self, all_values=on and self.header.metadata_schema.target is not None)
 
-    def shown(self) -> list[Metadata]:
-        """The metadata of the shown mask: one, or one for each value of the target field."""
-        schema = self.header.metadata_schema
-        if self.all_values and schema.target:
-            return [schema.resolve({**self.metadata, schema.target.name: value}) for value in schema.target.values]
-        return [schema.resolve(self.metadata)]
+    def with_mixture(self, mixture: Mixture | None) -> "Choice":
+        """Give the choice of ``mixture`` in place of one value of its field; raises InputError where it cannot be one."""
+        if mixture is not None:
+            mixture.components(self.header.metadata_schema, self.metadata)
+        return replace(self, mixture=mixture)
 
-    def others(self) -> list[Metadata]:
+    def stepped(self, name: str, by: int) -> "Choice":
+        """Give the choice ``by`` values further in the field ``name``, round at the ends."""
+        values = steps(self.header, name)
+        now = self.metadata[name]
+        if now in values:
+            place = (values.index(now) + by) % len(values)
+        else:  # between two points of a continuous field: to the next on that side
+            above = sum(isinstance(value, float) and isinstance(now, float) and value <= now for value in values)
+            place = (above if by > 0 else above - 1) % len(values)
+        return self.with_metadata({**self.metadata, name: values[place]})[0]
+
+    def another(self) -> "Choice":
+        """Give the choice to begin a comparison with: the next value of the field that is most worth swapping."""
+        field = leading_field(self.header)
+        return self if field is None else self.stepped(field.name, 1)
+
+    def members(self) -> list[Member]:
+        """What the mask is put together of: one member, or one for each value of the target field."""
+        schema = self.header.metadata_schema
+        if not (self.all_values and schema.target):
+            return [self._member(self.metadata)]
+        return [self._member({**self.metadata, schema.target.name: value}) for value in schema.target.values]
+
+    def conditions(self) -> list[Condition]:
+        """The conditions (M,) that the mask needs."""
+        return list(dict.fromkeys(condition for member in self.members() for _, condition in member.parts))
+
+    def others(self) -> list[Condition]:
         """What may be chosen next: the other values of each categorical field, the rest left as it is."""
         if self.all_values:
             return []
-        schema = self.header.metadata_schema
-        categorical = [field for field in schema if isinstance(field, CategoricalField)]
+        categorical = [field for field in self.header.metadata_schema if isinstance(field, CategoricalField)]
         changes = [{field.name: value} for field in categorical for value in field.choices if value != self.metadata[field.name]]
-        return [schema.resolve({**self.metadata, **change}) for change in changes]
+        return [self._condition({**self.metadata, **change}) for change in changes]
 
-    def condition(self, metadata: Metadata) -> tuple[float, ...]:
-        """Condition vector (M,) of ``metadata``."""
-        return tuple(float(column) for column in self.header.metadata_schema.encode(metadata.values))
+    def _member(self, metadata: Mapping[str, Value]) -> Member:
+        schema = self.header.metadata_schema
+        resolved = schema.resolve(metadata)
+        if self.mixture is None:
+            return Member(resolved, ((100, self._condition(metadata)),))
+        if self.mixture.mode == "blended":
+            blended = self.mixture.blended_condition(schema, metadata)
+            return Member(resolved, ((100, tuple(float(column) for column in blended)),))
+        components = self.mixture.components(schema, metadata)
+        return Member(resolved, tuple((percent, self._condition(each.values)) for percent, each in components))
+
+    def _condition(self, metadata: Mapping[str, Value]) -> Condition:
+        return tuple(float(column) for column in self.header.metadata_schema.encode(metadata))
+
+
+def leading_field(header: Header) -> CategoricalField | None:
+    """The field that is most worth swapping: the target, else the first categorical one; None where there is neither."""
+    schema = header.metadata_schema
+    return schema.target or next((field for field in schema if isinstance(field, CategoricalField)), None)
+
+
+def steps(header: Header, name: str) -> list[Value]:
+    """The values of a field that a person steps through: all choices, or evenly spaced points of a continuous field."""
+    found = header.metadata_schema[name]
+    if isinstance(found, ContinuousField):
+        span = found.maximum - found.minimum
+        return [found.minimum + span * point / (POINTS - 1) for point in range(POINTS)]
+    return list(found.choices)

@@ -1,12 +1,11 @@
 """The state of one dock: what is chosen, what is computed, what is shown. No Qt, no napari.
 
-Belongs to the main thread alone. The engine's thread reaches it only through `Engine.poll`, which `drain` empties when
-the owner was notified. A *generation* is one opening of images with a checkpoint: events of an older one are dropped,
-and within one every slice is kept under the key that it was computed for, so no mask is ever shown under another
-condition value's name.
+Belongs to the main thread alone; the engine's thread reaches it only through `drain`, which the owner calls when it was
+notified. What is asked of the engine, and that nothing stale is taken from it, is `Computation`'s to see to.
 
-States: EMPTY (no checkpoint) -> READY -> RUNNING (what is shown is being computed) -> AHEAD (other condition values are) -> READY;
-FAILED until the next start; CLOSED for good.
+There are two *slots*, A and B, each with a choice of metadata; the form edits one of them, and its mask is *shown*. Beside them
+any number of choices can be *compared*: laid out, counted and mapped. States: EMPTY (no checkpoint) -> READY -> RUNNING (what is
+shown is being computed) -> AHEAD (other condition values are) -> READY; FAILED until the next start; CLOSED for good.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +18,17 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_film.conditioning import Value
+from napari_film.errors import InputError
 from napari_film.header import Header, read_header
-from napari_film.inference.agenda import outward
-from napari_film.inference.engine import Engine
-from napari_film.inference.plan import DeviceName, Plan, PrecisionName
+from napari_film.inference.mixture import Mixture
+from napari_film.inference.plan import DeviceName, PrecisionName
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import Prediction
-from napari_film.inference.request import Event, Failure, Finished, Opened, Replanned, Request, SliceResult
-from napari_film.inference.store import ProbabilityStore
-from napari_film.plugin.choice import Choice
+from napari_film.inference.request import Event, Failure, Opened, Replanned, SliceResult
+from napari_film.plugin.choice import Choice, Condition
+from napari_film.plugin.computation import Computation
 from napari_film.plugin.results import Results
+from napari_film.plugin.selection import Selection, Slot
 from napari_film.preprocessing import Prepared
 from napari_film.volume import Volume
 
@@ -56,28 +57,25 @@ class SegmentationSession:
 
     state_changed = Signal(State)
     checkpoint_changed = Signal(object)  # Header or None
-    metadata_changed = Signal(dict)
-    shown_changed = Signal()  # another mask is shown, or the same one anew
+    metadata_changed = Signal(dict)  # of the slot that is edited
+    choices_changed = Signal()  # what is in the slots, and which of them is edited
+    shown_changed = Signal()  # other masks are shown or compared, or the same ones anew
+    arrived = Signal(object, int)  # condition and slice: one slice was computed
     slice_changed = Signal(int)  # one slice of the shown mask was computed
     progress_changed = Signal(int, int)  # slices of the shown mask: computed, in all
+    compared_progress_changed = Signal(int, int)  # slices of all compared masks
     plan_changed = Signal(object)  # Plan or None
     released = Signal(bool)  # the opened images are let go; whether the shown mask was complete
     told = Signal(str)  # a sentence for the person
     failed = Signal(str)  # a sentence for the person: nothing goes on
 
     def __init__(self, *, notify: Callable[[], None], memory: int) -> None:
-        self._engine = Engine(notify)
-        self._store = ProbabilityStore(memory)
+        self._computation = Computation(notify, memory)
         self._state = State.EMPTY
-        self._generation = 0
         self._checkpoint: Path | None = None
-        self._choice: Choice | None = None
-        self._visible = 0
-        self._opened: Opened | None = None
-        self._opening = False
-        self._working = False
+        self._selection: Selection | None = None
+        self._postprocessing = Postprocessing()
         self._sources: tuple[str, ...] = ()
-        self._checked = ""
 
     @property
     def state(self) -> State:
@@ -87,7 +85,7 @@ class SegmentationSession:
     @property
     def header(self) -> Header | None:
         """Header of the chosen checkpoint."""
-        return self._choice.header if self._choice else None
+        return self._selection.choice.header if self._selection else None
 
     @property
     def checkpoint(self) -> Path | None:
@@ -95,34 +93,49 @@ class SegmentationSession:
         return self._checkpoint
 
     @property
-    def metadata(self) -> dict[str, Value]:
-        """The chosen condition values."""
-        return dict(self._choice.metadata) if self._choice else {}
+    def slot(self) -> Slot:
+        """The slot that is edited, whose mask is shown."""
+        return self._selection.slot if self._selection else "A"
 
     @property
-    def all_values(self) -> bool:
-        """Whether all values of the target field are shown in one mask."""
-        return self._choice is not None and self._choice.all_values
+    def choices(self) -> Mapping[Slot, Choice]:
+        """What is chosen in each slot; empty without a checkpoint."""
+        return dict(self._selection.choices) if self._selection else {}
+
+    @property
+    def choice(self) -> Choice | None:
+        """What is chosen in the slot that is edited."""
+        return self._selection.choice if self._selection else None
+
+    @property
+    def compared(self) -> tuple[Choice, ...]:
+        """The choices that are compared beside the slots."""
+        return self._selection.compared if self._selection else ()
+
+    @property
+    def metadata(self) -> dict[str, Value]:
+        """The chosen condition values of the slot that is edited."""
+        return dict(self.choice.metadata) if self.choice else {}
+
+    @property
+    def postprocessing(self) -> Postprocessing:
+        """What makes masks of the probabilities."""
+        return self._postprocessing
+
+    @property
+    def opened(self) -> Opened | None:
+        """The opened images and the loaded model, how it runs, and what a person should know of that; None until both are there."""
+        return self._computation.opened
 
     @property
     def prepared(self) -> Prepared | None:
         """The opened images; None until the first slice can be computed."""
-        return self._opened.prepared if self._opened else None
-
-    @property
-    def plan(self) -> Plan | None:
-        """How the network runs; None until it is loaded."""
-        return self._opened.plan if self._opened else None
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What a person should know about how the network runs."""
-        return self._opened.notices if self._opened else ()
+        return self.opened.prepared if self.opened else None
 
     @property
     def checked(self) -> str:
         """What a comparison of precisions has shown and changed: one of the notices; empty where nothing changed."""
-        return self._checked if self._opened else ""
+        return self._computation.checked if self.opened else ""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -130,13 +143,35 @@ class SegmentationSession:
         return self._sources
 
     @property
-    def model_hash(self) -> str:
-        """SHA-256 of the loaded checkpoint's file; empty until it is loaded."""
-        return self._opened.checkpoint if self._opened else ""
+    def results(self) -> Results | None:
+        """What was computed of the shown mask; None until the images are open."""
+        return self.results_of(self.choice) if self.choice else None
+
+    def results_of(self, choice: Choice) -> Results | None:
+        """What was computed of the mask of ``choice``; None until the images are open."""
+        return Results(self.opened, choice, self._computation.store, self._postprocessing) if self.opened else None
+
+    def predictions(self) -> list[Prediction]:
+        """Give what is shown as predictions: one, or one per value of the target field; empty before images are open."""
+        results = self.results
+        return results.predictions() if results else []
+
+    def mask(self, slices: slice = slice(None)) -> NDArray[np.uint8]:
+        """Labels (N, H, W) of the shown mask in sliced layout, before any clean-up; NOT_COMPUTED where it was not computed.
+
+        Raises
+        ------
+        ValueError
+            If no images are open.
+        """
+        results = self.results
+        if results is None:
+            raise ValueError("no images are open")
+        return results.mask(slices)
 
     def set_memory(self, memory: int) -> None:
         """Change how many bytes kept probabilities may take."""
-        self._store.set_limit(memory)
+        self._computation.store.set_limit(memory)
 
     def set_checkpoint(self, path: Path | None) -> None:
         """Choose a checkpoint; what was computed with another is dropped.
@@ -151,61 +186,103 @@ class SegmentationSession:
         header = read_header(path) if path is not None else None
         self.forget()
         self._checkpoint = path
-        self._choice = Choice.first(header) if header else None
+        self._selection = Selection.first(header) if header else None
         self._set_state(State.READY if header else State.EMPTY)
         self.checkpoint_changed.emit(header)
         self.metadata_changed.emit(self.metadata)
+        self.choices_changed.emit()
 
-    def set_metadata(self, values: Mapping[str, Value]) -> None:
-        """Choose condition values; shows what is kept of them, and computes what is missing once a mask was asked for.
+    def set_view(self, slot: Slot, *, both: bool) -> bool:
+        """Edit ``slot`` and show its mask, or those of both; gives whether that is something else than before."""
+        before = self._selection
+        if before is None or (slot, both) == (before.slot, before.both):
+            return False
+        self._selection = replace(before, slot=slot, both=both)
+        if slot != before.slot:
+            self.metadata_changed.emit(self.metadata)
+            self.choices_changed.emit()
+        self._show()
+        return True
+
+    def set_metadata(self, values: Mapping[str, Value], slot: Slot | None = None) -> None:
+        """Choose condition values of a slot, None the one that is edited; shows what is kept, computes what is missing.
 
         Raises
         ------
         MetadataError
             If the schema does not take them; the session then stays as it was.
         """
-        if self._choice is None:
+        if self._selection is None:
             return
-        choice, notices = self._choice.with_metadata(values)
-        if choice == self._choice:
-            return
-        self._choice = choice
-        for notice in notices:
-            self.told.emit(notice)
-        self.metadata_changed.emit(self.metadata)
-        self._show()
+        slot = slot or self._selection.slot
+        choice, notices = self._selection.choices[slot].with_metadata(values)
+        if choice != self._selection.choices[slot]:
+            for notice in notices:
+                self.told.emit(notice)
+            self._choose(slot, choice)
+
+    def step(self, name: str, by: int) -> None:
+        """Choose the value ``by`` places further of the field ``name``."""
+        if self.choice is not None:
+            self._choose(self.slot, self.choice.stepped(name, by))
 
     def set_all_values(self, on: bool) -> None:
         """Show all values of the target field in one mask, or the chosen one alone."""
-        if self._choice is not None and self._choice.with_all_values(on) != self._choice:
-            self._choice = self._choice.with_all_values(on)
-            self._show()
+        if self.choice is not None:
+            self._choose(self.slot, self.choice.with_all_values(on))
+
+    def set_mixture(self, mixture: Mixture | None) -> None:
+        """Show the mask of several values of a field by their weights, or of the chosen value alone; raises InputError."""
+        if self.choice is not None:
+            self._choose(self.slot, self.choice.with_mixture(mixture))
+
+    def set_compared(self, choices: Sequence[Choice]) -> None:
+        """Compare the masks of ``choices``; what is missing of them is computed once a mask was asked for.
+
+        Raises
+        ------
+        InputError
+            If they do not fit into the memory for kept masks together; the session then stays as it was.
+        """
+        if self._selection is None or tuple(choices) == self._selection.compared:
+            return
+        selection = self._selection.with_compared(choices)
+        needed, room = len(selection.needed()), self._computation.room()
+        if choices and self.opened is not None and needed > room:
+            raise InputError(
+                f"{needed} results of {self._computation.nbytes / 1024**2:.0f} MB each are more than may be kept ({room}); "
+                "choose fewer values, or raise the memory for kept masks in napari's Preferences."
+            )
+        self._selection = selection
+        self._show()
+
+    def set_postprocessing(self, postprocessing: Postprocessing) -> None:
+        """Make masks of the probabilities in another way; the network does not run again."""
+        if postprocessing != self._postprocessing:
+            self._postprocessing = postprocessing
+            if self.results is not None:
+                self.shown_changed.emit()
 
     def set_visible(self, index: int) -> None:
         """Say which source slice (along N) is in view: it is computed first, then those around it."""
-        if index == self._visible:
-            return
-        self._visible = index
-        if self._working and self._opened:
-            self._engine.reorder(self._generation, self._order(self._opened))
+        self._computation.look_at(index)
 
     def segment(self, volumes: Sequence[Volume], *, device: DeviceName = "auto", precision: PrecisionName = "auto") -> None:
         """Segment ``volumes``, one per channel, the reference first, under the chosen condition values."""
-        if self._choice is None or self._checkpoint is None or self._state is State.CLOSED:
+        header = self.header
+        if header is None or self._checkpoint is None or self._state is State.CLOSED:
             return
         self.forget()
         self._sources = tuple(volume.name for volume in volumes)
-        self._opening = self._working = True
+        self._computation.open(volumes, self._checkpoint, header, device=device, precision=precision)
         self._set_state(State.RUNNING)
-        preprocessing = self._choice.header.preprocessing
-        self._engine.open(self._generation, volumes, self._checkpoint, preprocessing, device=device, precision=precision)
 
     def cancel(self) -> None:
         """Stop; what was computed is kept."""
-        self._engine.cancel()
-        if self._opening:
+        opening = self._computation.opening
+        self._computation.cancel()
+        if opening:
             self.forget()
-        self._working = False
         self._settle()
 
     def forget(self) -> None:
@@ -216,120 +293,92 @@ class SegmentationSession:
         """
         if self._state is State.CLOSED:
             return
-        self._engine.cancel()
-        results, opening = self.results, self._opening
-        self._generation += 1
-        self._opening = self._working = False
-        self._opened = None
+        results, opening = self.results, self._computation.opening
+        complete = results is not None and results.complete
+        self._computation.forget()
         self._sources = ()
-        self._store.hold(())
+        if self._selection is not None:
+            self._selection = self._selection.with_compared(())
         if results is not None or opening:
-            self.released.emit(results is not None and results.complete)
+            self.released.emit(complete)
             self.progress_changed.emit(0, 0)
+            self.compared_progress_changed.emit(0, 0)
             self.plan_changed.emit(None)
         self._settle()
 
     def drain(self) -> None:
-        """Take what the engine has put up. To be called on the main thread after ``notify``."""
-        for event in self._engine.poll():
+        """Take what the engine has put up. To be called on the main thread after it notified."""
+        for event in self._computation.events():
             if self._state is State.CLOSED:
                 return
             self._take(event)
 
     def close(self, timeout: float = 10.0) -> bool:
         """End the engine's thread; give whether it ended in time (seconds)."""
-        if self._state is not State.CLOSED:
-            self._generation += 1
-            self._working = False
-            self._opened = None
-            self._store.clear()
-            self._state = State.CLOSED  # told to nobody: the widgets that listened may be gone
-        return self._engine.close(timeout)
+        self._state = State.CLOSED  # told to nobody: the widgets that listened may be gone
+        return self._computation.close(timeout)
 
-    @property
-    def results(self) -> Results | None:
-        """What was computed, as the choice shows it; None until the images are open."""
-        return Results(self._opened, self._choice, self._store) if self._opened and self._choice else None
-
-    def predictions(self) -> list[Prediction]:
-        """Give what is shown as predictions: one, or one per value of the target field; empty before images are open."""
-        results = self.results
-        return results.predictions() if results else []
-
-    def mask(self, slices: slice = slice(None)) -> NDArray[np.uint8]:
-        """Labels (N, H, W) of the shown mask in sliced layout; NOT_COMPUTED where it was not computed.
-
-        Raises
-        ------
-        ValueError
-            If no images are open.
-        """
-        results = self.results
-        if results is None:
-            raise ValueError("no images are open")
-        return results.mask(slices)
+    def _choose(self, slot: Slot, choice: Choice) -> None:
+        if self._selection is None or choice == self._selection.choices[slot]:
+            return
+        self._selection = self._selection.with_choice(slot, choice)
+        if slot == self._selection.slot:
+            self.metadata_changed.emit(self.metadata)
+        self.choices_changed.emit()
+        self._show()
 
     def _take(self, event: Event) -> None:
-        generation = event.request.generation if isinstance(event, SliceResult) else event.generation
-        if generation != self._generation:
-            return
         if isinstance(event, SliceResult):
-            self._keep(event)
+            self._arrive(event.request.condition, event.index)
         elif isinstance(event, Opened):
-            self._opened, self._opening, self._checked = event, False, ""
             self.plan_changed.emit(event.plan)
             self._show()
-        elif isinstance(event, Replanned) and self._opened:
-            if event.plan.precision != self._opened.plan.precision:
-                self._checked = event.notice
-            self._opened = replace(self._opened, plan=event.plan, notices=(*self._opened.notices, event.notice))
+        elif isinstance(event, Replanned):
             self.plan_changed.emit(event.plan)
-            self._show(compute=self._working)  # asked for anew: what was wanted may have been said after the plan changed
-        elif isinstance(event, Finished) and self._engine.idle:  # else it is the end of what was wanted before
-            self._working = False
-            self._settle()
+            self._show(compute=self._computation.working)  # asked for anew: what was wanted may have been said after the plan changed
         elif isinstance(event, Failure):
-            self._engine.cancel()
-            if self._opened is None:
+            if self.opened is None:
                 self.forget()
-            self._working = False
             self._set_state(State.FAILED)
             self.failed.emit(event.message)
+        else:
+            self._settle()
 
-    def _keep(self, result: SliceResult) -> None:
+    def _arrive(self, condition: Condition, index: int) -> None:
         results = self.results
-        if results is None or result.key != results.opened.key(result.request.condition):
+        if results is None:
             return
-        self._store.put(result, results.opened.prepared.shape[0])
-        if result.request.condition not in results.shown:
-            return
-        if results.has(result.index):
-            self.slice_changed.emit(result.index)
-        self.progress_changed.emit(*results.progress())
+        self.arrived.emit(condition, index)
+        if condition in results.conditions:
+            if results.has(index):
+                self.slice_changed.emit(index)
+            self.progress_changed.emit(*results.progress())
+        if self.compared:
+            self.compared_progress_changed.emit(*self._compared_progress())
         self._settle()
 
     def _show(self, *, compute: bool = True) -> None:
-        """Show the chosen condition values: what is kept of them at once, what is missing when it comes."""
-        results = self.results
-        if results is None:
+        """Show what is chosen: what is kept of it at once, what is missing when it comes."""
+        selection, results = self._selection, self.results
+        if selection is None or results is None:
             return
-        self._store.hold(results.keys)
+        self._computation.hold(selection.held())
         if compute:  # before anything is drawn: the engine computes the first slice meanwhile
-            done = {Request(self._generation, condition): slices for condition, slices in results.wanted().items()}
-            self._working = True
-            self._engine.submit(list(done), self._order(results.opened), together=len(results.shown), done=done)
+            self._computation.want(selection.wanted(self._computation.room()), together=len(selection.in_view()))
         self.shown_changed.emit()
         self.progress_changed.emit(*results.progress())
+        self.compared_progress_changed.emit(*self._compared_progress())
         self._settle()
 
-    def _order(self, opened: Opened) -> list[int]:
-        count = opened.prepared.shape[0]
-        return outward(min(max(self._visible, 0), count - 1), count)
+    def _compared_progress(self) -> tuple[int, int]:
+        """Slices of all compared masks: computed, in all."""
+        parts = [results.progress() for choice in self.compared if (results := self.results_of(choice))]
+        return sum(done for done, _ in parts), sum(total for _, total in parts)
 
     def _settle(self) -> None:
         if self._state in (State.CLOSED, State.EMPTY):
             return
-        if not self._working:
+        if not self._computation.working:
             if self._state is not State.FAILED:
                 self._set_state(State.READY)
             return

@@ -334,5 +334,5 @@ def test_a_precision_that_is_settled_on_the_way(dock, make_checkpoint, tumor, ma
     device = dock.child(QLabel, "film_device")
     assert device.text() == "Device: CPU, 16-bit (bfloat16), checked against 32-bit"
     assert device.toolTip() == dock.session.checked != ""
-    assert dock.session.checked in dock.session.notices
+    assert dock.session.checked in dock.session.opened.notices
     assert dock.session.checked not in dock.child(QLabel, "film_banner").text()

@@ -14,9 +14,12 @@ import torch
 
 from napari_film.checkpoint import load_checkpoint
 from napari_film.conditioning import MetadataError
+from napari_film.errors import InputError
 from napari_film.header import CheckpointError
 from napari_film.inference.masks import NOT_COMPUTED
+from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import joint_labels
 from napari_film.inference.predictor import Predictor
 from napari_film.inference.runner import OutOfMemory, Runner
@@ -134,8 +137,8 @@ def test_states_of_a_whole_life(owner: Owner, model: Path, volume: Volume, expec
     owner.until(State.READY)
     assert owner.states == [State.READY, State.RUNNING, State.AHEAD, State.READY]
     assert session.sources == ("noise.nii",)
-    assert session.plan == Plan(device="cpu")
-    assert len(session.model_hash) == 64
+    assert session.opened.plan == Plan(device="cpu")
+    assert len(session.opened.checkpoint) == 64
     assert np.array_equal(session.mask(), expected("astrocytoma"))
     session.set_checkpoint(None)
     assert session.state is State.EMPTY
@@ -258,7 +261,7 @@ def test_all_values_in_one_mask(owner: Owner, model: Path, volume: Volume, expec
     session.segment([volume], device="cpu")
     owner.until_complete()
     session.set_all_values(True)
-    assert session.all_values
+    assert session.choice.all_values
     owner.until_complete()
     assert np.array_equal(session.mask(), expected(*VALUES))
     assert session.results.progress() == (SLICES, SLICES)
@@ -354,7 +357,7 @@ def test_falling_back_is_told_and_starts_anew(
     assert session.results.progress() == (4, SLICES)
     owner.step()
     assert [plan and plan.batch for plan in plans] == [2, 1]
-    assert session.notices == ("The cpu ran out of memory; going on with 1 slices at a time instead of 2.",)
+    assert session.opened.notices == ("The cpu ran out of memory; going on with 1 slices at a time instead of 2.",)
     assert (session.mask() == NOT_COMPUTED).all()
     owner.release()
     owner.until(State.READY)
@@ -394,7 +397,7 @@ def test_word_of_the_end_of_earlier_wishes_is_not_the_end(owner: Owner, model: P
     session.set_metadata({"tumor_type": "astrocytoma", "site": "north"})
     while session.state is not State.AHEAD:
         owner.step()
-    while not owner.session._engine.idle:
+    while not owner.session._computation._engine.idle:
         owner._came.clear()
         owner._steps.release()
         assert owner._came.wait(PATIENCE)
@@ -469,3 +472,99 @@ def test_a_closed_session_does_nothing_more(owner: Owner, model: Path, volume: V
     assert session.state is State.CLOSED
     assert owner.states == []
     assert session.close(PATIENCE)
+
+
+def test_each_slot_has_metadata_of_its_own(owner: Owner, model: Path, volume: Volume, expected: Callable) -> None:
+    session = owner.session
+    session.set_checkpoint(model)
+    assert session.choices["B"].metadata == {"tumor_type": "ependymoma", "site": "unknown"}
+    session.segment([volume], device="cpu")
+    owner.until_complete()
+    assert session.set_view("B", both=False)
+    assert not session.set_view("B", both=False)
+    assert session.metadata["tumor_type"] == "ependymoma"
+    owner.until_complete()
+    assert np.array_equal(session.mask(), expected("ependymoma"))
+    session.step("tumor_type", 1)
+    owner.until_complete()
+    assert np.array_equal(session.mask(), expected("hemangioblastoma"))
+    assert session.choices["A"].metadata["tumor_type"] == "astrocytoma"
+    session.set_view("A", both=False)
+    assert np.array_equal(session.mask(), expected("astrocytoma"))
+
+
+def test_both_slots_in_view_are_computed_side_by_side(owner: Owner, model: Path, volume: Volume) -> None:
+    session = owner.session
+    session.set_checkpoint(model)
+    session.set_view("A", both=True)
+    arrived: list[tuple[Any, int]] = []
+    session.arrived.connect(lambda condition, index: arrived.append((condition, index)))
+    session.segment([volume], device="cpu")
+    owner.until(State.READY)
+    a, b = (session.choices[slot].conditions()[0] for slot in ("A", "B"))
+    assert [condition for condition, _ in arrived[: 2 * SLICES]] == [a, b] * SLICES
+    assert [index for _, index in arrived[:6]] == [0, 0, 1, 1, 2, 2]
+
+
+def test_what_is_compared_comes_before_what_may_be_chosen_next(owner: Owner, model: Path, volume: Volume) -> None:
+    session = owner.session
+    session.set_checkpoint(model)
+    progress: list[tuple[int, int]] = []
+    session.compared_progress_changed.connect(lambda *both: progress.append(both))
+    session.segment([volume], device="cpu")
+    owner.until(State.AHEAD)
+    compared = [session.choice.with_metadata({"tumor_type": value, "site": "south"})[0] for value in VALUES]
+    session.set_compared(compared)
+    owner.until(State.READY)
+    assert all(session.results_of(choice).complete for choice in compared)
+    assert progress[-1] == (3 * SLICES, 3 * SLICES)
+    north = session.choice.with_metadata({**session.metadata, "site": "north"})[0]
+    assert not session.results_of(north).complete, "nothing else was begun"
+    session.cancel()
+    session.set_compared(())
+    owner.until(State.READY)
+    assert session.results_of(north).complete
+
+
+def test_more_masks_than_memory_are_refused_in_words(make_owner: Callable, model: Path, volume: Volume) -> None:
+    owner = make_owner(memory=2 * volume.data.size)
+    session = owner.session
+    session.set_checkpoint(model)
+    session.segment([volume], device="cpu")
+    owner.until(State.READY)
+    compared = [session.choice.with_metadata({"tumor_type": value, "site": "south"})[0] for value in VALUES]
+    with pytest.raises(InputError, match=r"5 results of 0 MB each are more than may be kept \(2\)"):
+        session.set_compared(compared)
+    assert session.compared == ()
+
+
+def test_expected_mask_is_the_mean_of_the_masks_probabilities(owner: Owner, model: Path, volume: Volume) -> None:
+    session = owner.session
+    session.set_checkpoint(model)
+    session.segment([volume], device="cpu")
+    mixture = Mixture(field="site", percent={"north": 30, "south": 70})
+    session.set_mixture(mixture)
+    owner.until_complete()
+    predictor = Predictor(load_checkpoint(model), device="cpu")
+    prediction = predictor.predict_mixture([volume], {"tumor_type": "astrocytoma"}, mixture)
+    (shown,) = session.predictions()
+    assert np.array_equal(shown.kept.q, prediction.kept.q)
+    assert np.array_equal(session.mask(), joint_labels([prediction]))
+
+
+def test_threshold_and_clean_up_never_run_the_network(owner: Owner, model: Path, volume: Volume, expected: Callable) -> None:
+    session = owner.session
+    session.set_checkpoint(model)
+    session.segment([volume], device="cpu")
+    owner.until(State.READY)
+    shown: list[None] = []
+    session.shown_changed.connect(lambda: shown.append(None))
+    session.set_postprocessing(Postprocessing(threshold=30, largest_component=True))
+    session.set_postprocessing(Postprocessing(threshold=30, largest_component=True))
+    assert len(shown) == 1
+    assert session.state is State.READY
+    q = session.predictions()[0].kept.q[0]
+    assert np.array_equal(session.mask(), q >= 30)
+    cleaned = session.results.composition().labels()
+    assert np.array_equal(cleaned, Postprocessing(largest_component=True).apply(session.mask(), 1.0))
+    assert not np.array_equal(cleaned, session.mask())

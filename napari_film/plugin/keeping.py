@@ -1,0 +1,73 @@
+"""What a person takes along: a copy of the mask, a file, the command that makes the same mask."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_film.atomic import write_text
+from napari_film.errors import InputError
+from napari_film.inference import sidecar
+from napari_film.inference.command import predict_command
+from napari_film.inference.prediction import joint_mask
+from napari_film.plugin.appearance import Provenance
+from napari_film.plugin.composition import Composition
+from napari_film.plugin.session import SegmentationSession
+
+_NO_MASK = "There is no mask yet; press Segment first."
+
+
+def provenance(session: SegmentationSession, origins: Mapping[str, str]) -> Provenance:
+    """Give what makes a sidecar's content of a composition: with the model and the images that are open now."""
+    header, checkpoint = session.header, session.checkpoint
+    model_hash, sources = session.opened.checkpoint if session.opened else "", session.sources
+    if header is None or checkpoint is None:
+        raise InputError(_NO_MASK)
+    known = dict(origins)
+
+    def describe(composition: Composition) -> Mapping[str, Any]:
+        predictions = composition.predictions()
+        return sidecar.describe(predictions, None, header, model=checkpoint.name, model_hash=model_hash, sources=sources, origins=known)
+
+    return describe
+
+
+def save(path: Path, session: SegmentationSession, origins: Mapping[str, str]) -> None:
+    """Write the shown mask and its sidecar.
+
+    Raises
+    ------
+    InputError
+        If there is no mask, or the file cannot be written.
+    """
+    from napari_film import nifti
+
+    results = session.results
+    if results is None or not results.computed.any() or session.checkpoint is None:
+        raise InputError("There is no mask to save; press Segment first.")
+    predictions = results.predictions()
+    mask = joint_mask(predictions)
+    header, reference = results.choice.header, predictions[0].prepared.reference
+    content = provenance(session, origins)(results.composition())
+    names = sidecar.label_names(header, [prediction.metadata for prediction in predictions], complete=results.complete)
+    nifti.write(path, mask, reference, names=names)
+    if results.complete:
+        content = sidecar.with_volumes(content, mask, reference.affine)
+    write_text(sidecar.sidecar_path(path), sidecar.to_json(content))
+
+
+def command(session: SegmentationSession, images: Sequence[Path | None]) -> str:
+    """Give the command line that makes the shown mask again, of the files ``images``, one per channel.
+
+    Raises
+    ------
+    InputError
+        If there is no mask, or an image is of no NIfTI file.
+    """
+    results, checkpoint = session.results, session.checkpoint
+    if results is None or checkpoint is None:
+        raise InputError(_NO_MASK)
+    for image, channel in zip(images, results.choice.header.channels, strict=False):
+        if image is None:
+            raise InputError(f"The image for {channel.name} was not opened from a NIfTI file; save it as one and open that.")
+    files = [image for image in images if image is not None]
+    return predict_command(files, checkpoint, Path("mask.nii.gz"), results.predictions(), all_values=results.choice.all_values)

@@ -1,0 +1,78 @@
+"""Image layers that say where condition values matter: sensitivity and disagreement over the masks that are compared."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.layers import Image
+
+from napari_film.plugin.layer_geometry import LayerGeometry
+from napari_film.plugin.layers import mask_layer_kwargs
+from napari_film.plugin.live_array import LiveArray, LiveDisagreement, LiveLabels, LiveSensitivity, Source
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+Map = Literal["sensitivity", "disagreement"]
+_COLOURMAPS: dict[Map, str] = {"sensitivity": "magma", "disagreement": "viridis"}
+_SOURCES: dict[Map, Callable[[Sequence[LiveLabels]], Source]] = {"sensitivity": LiveSensitivity, "disagreement": LiveDisagreement}
+
+
+class MapLayers:
+    """At most one layer for each kind of map."""
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        self._viewer = viewer
+        self._maps: dict[Map, tuple[Image, LiveArray]] = {}
+
+    @property
+    def shown(self) -> list[Map]:
+        """The maps that there are."""
+        return list(self._maps)
+
+    def layer(self, kind: Map) -> Image | None:
+        """The layer of a map; None where there is none."""
+        return self._maps[kind][0] if kind in self._maps else None
+
+    def show(self, kind: Map, masks: Sequence[LiveLabels], reference: Image, geometry: LayerGeometry) -> None:
+        """Show a map over ``masks``: white to black by how far the probability moves, or by how many call a voxel foreground."""
+        source = _SOURCES[kind](masks)
+        limits = (0.0, 1.0) if kind == "sensitivity" else (0.0, float(max(len(masks), 1)))
+        if kind in self._maps:
+            layer, array = self._maps[kind]
+            array.source = source
+            if tuple(layer.contrast_limits) != limits:
+                layer.contrast_limits = limits
+            layer.refresh(extent=False)
+            return
+        array = LiveArray(geometry.shape, np.float32, source)
+        arguments = mask_layer_kwargs(reference, name=f"{kind} over {len(masks)} masks")
+        arguments["metadata"]["napari_film"]["stand_in"] = True
+        layer = Image(array, contrast_limits=limits, colormap=_COLOURMAPS[kind], blending="additive", opacity=0.8, rgb=False, **arguments)
+        self._maps[kind] = (layer, array)
+        self._viewer.add_layer(layer)
+
+    def look_again(self) -> None:
+        """Draw anew what is in view."""
+        for layer, _ in self._maps.values():
+            if layer.visible:
+                layer.refresh(extent=False)
+
+    def remove(self, kind: Map) -> None:
+        """Take a map away."""
+        found = self._maps.pop(kind, None)
+        if found is not None and found[0] in self._viewer.layers:
+            self._viewer.layers.remove(found[0])
+
+    def lost(self, layer: Any) -> Map | None:
+        """Take note that ``layer`` was removed; give which map it was."""
+        for kind, (one, _) in list(self._maps.items()):
+            if one is layer:
+                del self._maps[kind]
+                return kind
+        return None
+
+    def close(self) -> None:
+        """Take all maps away."""
+        for kind in list(self._maps):
+            self.remove(kind)
