@@ -83,11 +83,11 @@ def reference_mask(reference: Volume, grid: Grid, *, label: int | None) -> tuple
             f"Only {100 * share:.0f} % of the foreground of {reference.label} lies inside the image: it has {sizes}. "
             "Choose a mask of this image."
         )
-    notice = f"{reference.label} was resampled from {_size(reference.grid)} to {_size(grid)}, each voxel from its nearest."
+    notice = f"{reference.label} was resampled from {_size(reference.grid)} to {_size(grid)} (nearest voxel)."
     if share < 1:
-        notice += f" {max(100 * (1 - share), 0.1):.1f} % of its foreground lies beyond the image and does not count."
+        notice += f" {max(100 * (1 - share), 0.1):.1f} % of its foreground lies beyond the image."
     if (covered := _share_covered(reference.grid, grid)) < 1:
-        notice += f" It covers {math.floor(100 * covered)} % of the image; what is beyond counts as background."
+        notice += f" It covers {math.floor(100 * covered)} % of the image; the rest counts as background."
     return _nearest(foreground, reference.grid, grid), notice
 
 
@@ -161,4 +161,4 @@ def _size(grid: Grid) -> str:
     """Shape and spacing in words."""
     shape = " x ".join(str(length) for length in grid.shape)
     spacing = " x ".join(f"{step:.3g}" for step in grid.spacing)
-    return f"{shape} voxels of {spacing} mm"
+    return f"{shape} at {spacing} mm"

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -50,19 +50,20 @@ class Column:
 NUMBERS = (
     Column("volume_ml", "Volume (ml)", "volume_ml", "Volume of the mask."),
     Column("components", "Parts", "components", "Connected parts; voxels that touch by a corner are connected."),
-    Column("dice_a", "Dice with A", "dice_a", "Overlap with mask A: 1 where they are the same, 0 where they share nothing."),
-    Column("dice", "Dice", "dice_reference", "Overlap with the reference: 1 where they are the same, 0 where they share nothing."),
+    Column("dice_a", "Dice A", "dice_a", "Overlap with mask A: 1 where they are the same, 0 where they share nothing."),
+    Column("dice", "Dice ref.", "dice_reference", "Overlap with the reference: 1 where they are the same, 0 where they share nothing."),
     Column(
         "surface_dice",
-        "Surface Dice",
+        "NSD",
         "surface_dice_reference",
-        "Part of both surfaces that lies within the tolerance of the other (normalised surface distance).",
+        "Normalised surface distance to the reference, or surface Dice: the part of both surfaces that lies within the tolerance of "
+        "the other, 1 where all of it does.",
     ),
     Column(
         "hausdorff95",
         "HD95 (mm)",
         "hausdorff95_mm",
-        "95 % Hausdorff distance: 95 % of either surface lies closer to the other than this. – where one mask is empty.",
+        "95 % Hausdorff distance to the reference: 95 % of either surface lies closer to the other than this; – where one is empty.",
     ),
 )
 
@@ -93,8 +94,12 @@ class Comparison:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The numbers that any row has."""
-        return tuple(column for column in NUMBERS if any(getattr(row, column.key) is not None for row in self.rows))
+        """The numbers that any row has; the title of the surface distance tells the tolerance."""
+        return tuple(
+            replace(column, title=f"{column.title} ({self.tolerance_mm:g} mm)") if column.key == "surface_dice" else column
+            for column in NUMBERS
+            if any(getattr(row, column.key) is not None for row in self.rows)
+        )
 
 
 def compare(

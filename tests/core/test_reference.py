@@ -135,7 +135,7 @@ def moved(shape: tuple[int, ...], spacing: tuple[float, ...], x: float) -> Grid:
 
 def test_a_reference_elsewhere_is_refused_with_both_grids() -> None:
     reference = Volume(np.ones((10, 4, 4), np.uint8), np.eye(4), "truth.nii")
-    sizes = r"it has 10 x 4 x 4 voxels of 1 x 1 x 1 mm, the image 20 x 4 x 2 voxels of 0.5 x 1 x 2.5 mm"
+    sizes = r"it has 10 x 4 x 4 at 1 x 1 x 1 mm, the image 20 x 4 x 2 at 0.5 x 1 x 2.5 mm"
     with pytest.raises(InputError, match=f"No foreground of truth.nii lies inside the image: {sizes}"):
         reference_mask(reference, moved((20, 4, 2), (0.5, 1, 2.5), 50), label=None)
     with pytest.raises(InputError, match=f"Only 40 % of the foreground of truth.nii lies inside the image: {sizes}"):
@@ -146,8 +146,8 @@ def test_a_person_is_told_what_resampling_did() -> None:
     reference = Volume(np.ones((10, 4, 4), np.uint8), np.eye(4), "truth.nii")
     mask, notice = reference_mask(reference, moved((20, 4, 2), (0.5, 1, 2), 3.2), label=1)
     assert notice == (
-        "truth.nii was resampled from 10 x 4 x 4 voxels of 1 x 1 x 1 mm to 20 x 4 x 2 voxels of 0.5 x 1 x 2 mm, "
-        "each voxel from its nearest. 30.0 % of its foreground lies beyond the image and does not count. "
-        "It covers 65 % of the image; what is beyond counts as background."
+        "truth.nii was resampled from 10 x 4 x 4 at 1 x 1 x 1 mm to 20 x 4 x 2 at 0.5 x 1 x 2 mm (nearest voxel). "
+        "30.0 % of its foreground lies beyond the image. "
+        "It covers 65 % of the image; the rest counts as background."
     )
     assert mask.any(axis=(1, 2)).tolist() == [True] * 13 + [False] * 7

@@ -179,7 +179,7 @@ def test_a_file_leaves_open_what_was_not_asked_for() -> None:
 
 def test_the_clipboard_holds_what_is_shown() -> None:
     assert to_text(TABLE) == (
-        "Name\tVolume (ml)\tParts\tDice with A\tDice\tSurface Dice\tHD95 (mm)\n"
+        "Name\tVolume (ml)\tParts\tDice A\tDice ref.\tNSD (2 mm)\tHD95 (mm)\n"
         'ependymoma, "NOS"\t12.35\t3\t1.000\t0.300\t0.333\t–\n'
         "none\t0.000\t0\t0.500\t0.250\t0.000\t12.00\n"
     )
