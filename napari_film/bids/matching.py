@@ -56,7 +56,7 @@ def statement_about(field: CategoricalField | ContinuousField, said: Mapping[str
     """Look up what is said of ``field``: by its name, by its aliases in their order, then by DICOM's name for it."""
     keys = {folded(key): key for key in reversed(list(said))}  # the first of several that differ in case alone
     for name in (field.name, *field.aliases, _DICOM_KEYS.get(folded(field.name))):
-        if name is not None and (name in said or folded(name) in keys):
+        if name is not None and folded(name) in keys:
             return said[name if name in said else keys[folded(name)]]
     return None
 

@@ -194,6 +194,8 @@ def test_names_are_compared_as_spellings_and_through_aliases(tree: Files, column
 def test_the_name_goes_before_its_aliases_and_the_exact_one_before_others(tree: Files) -> None:
     tree.write("T1w.json", {"diagnosis": TYPES[0], "TUMOR_TYPE": TYPES[1], "tumor_type": TYPES[2]})
     assert found_in(tree, field_of(aliases=("diagnosis",)))["tumor_type"].value == TYPES[2]
+    tree.write("T1w.json", {"TUMOR_TYPE": TYPES[1], "TumorType": TYPES[2]})
+    assert found_in(tree)["tumor_type"].value == TYPES[1]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,11 @@ def test_the_meaning_of_a_code_is_told_where_the_model_does_not_know_it(tree: Fi
         "participants.tsv says tumor_type is '3' (glioma), which this model does not know; "
         "choose one of: astrocytoma, ependymoma, hemangioblastoma."
     )
+
+
+def test_the_meaning_of_another_code_is_not_taken(tree: Files) -> None:
+    tree.participants("sub-01\t1", tumor_type={"Levels": {"-1": "ependymoma"}})
+    assert notice_in(tree).startswith("participants.tsv says tumor_type is '1', which")
 
 
 def test_what_describes_a_table_is_inherited_too(tree: Files) -> None:
@@ -467,6 +474,8 @@ def test_derivatives_know_the_persons_of_the_raw_data(tree: Files) -> None:
         assert {name: each.value for name, each in found.items()} == {"tumor_type": "ependymoma", "age": 40.0}
     tree.write("derivatives/registered/participants.tsv", "participant_id\ttumor_type\nsub-01\tHB\n")
     assert found_in(tree, image=image)["tumor_type"].value == "hemangioblastoma"
+    tree.write("derivatives/registered/participants.tsv", "participant_id\ttumor_type\nsub-01\tn/a\n")
+    assert found_in(tree, image=image) == {}
 
 
 def test_derivatives_beside_the_raw_data(files: Files) -> None:
