@@ -112,7 +112,10 @@ def _fill_holes(part: NDArray[np.uint8], label: int, bordered: tuple[bool, ...])
 
     Whatever reaches a side of the box is open: beyond it there is nothing of the label.
     """
-    found = components(part != label, corners=False)
+    outside = part != label
+    if outside.all():  # all of it was taken away
+        return
+    found = components(outside, corners=False)
     _, height, width = part.shape
     row, column = np.divmod(found.starts, width)
     places = [row // height, row % height, column]

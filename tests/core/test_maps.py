@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -11,6 +11,7 @@ from napari_film.comparison.maps import disagreement, sensitivity
 SHAPES = array_shapes(min_dims=0, max_dims=3, max_side=4)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(1, 5).flatmap(lambda k: SHAPES.flatmap(lambda shape: arrays(np.uint8, (k, *shape)))))
 def test_sensitivity_is_how_far_the_probability_moves(planes: np.ndarray) -> None:
     before = planes.copy()
@@ -20,6 +21,7 @@ def test_sensitivity_is_how_far_the_probability_moves(planes: np.ndarray) -> Non
     assert np.array_equal(planes, before)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(1, 5).flatmap(lambda k: SHAPES.flatmap(lambda shape: arrays(np.bool_, (k, *shape)))))
 def test_disagreement_counts_masks(masks: np.ndarray) -> None:
     counted = disagreement(list(masks))
