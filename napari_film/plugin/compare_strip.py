@@ -49,7 +49,6 @@ class CompareStrip(QWidget):
         self._on.clicked.connect(lambda: self.stepClicked.emit(1))
         self._field = Dropdown()
         self._field.setObjectName("film_step_field")
-        self._field.setMinimumContentsLength(3)  # the row is full
         self._field.setToolTip("The field whose values the two arrows step through.")
         self._field.activated.connect(self._field_activated)
         self._outline = _button("Outline (G)", "film_outline", "Show outlines instead of filled masks.", checkable=True)
@@ -126,8 +125,8 @@ class CompareStrip(QWidget):
     def _lay_out(self) -> None:
         rows: list[list[tuple[QWidget, int]]] = [
             [(self._slots["A"], 1), (self._slots["B"], 1), (self._flip, 0)],
-            [(self._back, 0), (self._on, 0), (self._field, 1), (self._outline, 0), (self._hide, 0)],
-            [(QLabel("A"), 0), (self._fade, 1), (QLabel("B"), 0), (self._difference, 0)],
+            [(self._back, 0), (self._on, 0), (self._field, 1), (self._outline, 0)],
+            [(QLabel("A"), 0), (self._fade, 1), (QLabel("B"), 0), (self._hide, 0), (self._difference, 0)],
         ]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -191,8 +190,8 @@ class _SlotButton(QPushButton):
         self._elide()
 
     def _elide(self) -> None:
-        whole = f"{self._slot}  {self._mask}".rstrip()
-        room = self.width() - _SWATCH - 24  # beside the swatch and the borders
+        whole = f"{self._slot} {self._mask}".rstrip()
+        room = self.width() - _SWATCH - 16  # beside the swatch and the borders
         self.setText(self.fontMetrics().elidedText(whole, Qt.TextElideMode.ElideRight, room).replace("&", "&&"))
 
 
