@@ -24,7 +24,7 @@ class ProbabilityStore:
         self.reserve(result.key, classes, (slices, height, width)).put(result.index, result.q)
 
     def reserve(self, key: ProbabilityKey, classes: int, shape: tuple[int, int, int]) -> Kept:
-        """Give what is kept under ``key``; where there is nothing, an array that slices of a source of ``shape`` (N, H, W) will be put into."""
+        """Give what is kept under ``key``, or from now on an empty array for slices of a source of ``shape`` (N, H, W)."""
         kept = self._kept.get(key)
         if kept is None:
             kept = self._kept[key] = Kept.empty(classes, shape)

@@ -63,7 +63,11 @@ class Choice:
     def another(self) -> "Choice":
         """Give the choice to begin a comparison with: the next value of the field that is most worth swapping."""
         field = leading_field(self.header)
-        return self if field is None else self.stepped(field.name, 1)
+        if field is None:
+            return self
+        now = self.metadata[field.name]
+        value = field.values[(field.values.index(str(now)) + 1) % len(field.values)] if now in field.values else field.values[0]
+        return self.with_metadata({**self.metadata, field.name: value})[0]
 
     def members(self) -> list[Member]:
         """What the mask is put together of: one member, or one for each value of the target field."""

@@ -68,9 +68,9 @@ class ImageFacts(QObject):
         values = {name: found.value for name, found in self._found.values.items()}
         if header is None or not values:
             return
-        first = {**self._session.choices["A"].metadata, **values}
-        self._session.set_metadata(first, "A")
+        self._session.set_metadata({**self._session.choices["A"].metadata, **values}, "A")
         self._session.set_metadata(self._session.choices["A"].another().metadata, "B")
+        self._form.setValue(self._session.metadata, origins={name: found.origin for name, found in self._found.values.items()})
 
     def _judge(self) -> None:
         """Hold the images against those of the training."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image
+from napari.utils.colormaps import Colormap, ensure_colormap
 
 from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import mask_layer_kwargs
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
 
 Map = Literal["sensitivity", "disagreement"]
 _COLOURMAPS: dict[Map, str] = {"sensitivity": "magma", "disagreement": "viridis"}
+_POINTS = 64
+_OPAQUE = 0.25  # from this share of the range on, as far as the map is opaque at all
+_MOST = 0.85
 _SOURCES: dict[Map, Callable[[Sequence[LiveLabels]], Source]] = {"sensitivity": LiveSensitivity, "disagreement": LiveDisagreement}
+
+
+def rising(name: str) -> Colormap:
+    """Give a colormap of napari's that lets the image below show through where there is little to see."""
+    points = np.linspace(0, 1, _POINTS)
+    colours = np.array(ensure_colormap(name).map(points))
+    colours[:, 3] = np.minimum(1, points / _OPAQUE) * _MOST
+    return Colormap(colours, name=f"{name}, rising")
 
 
 class MapLayers:
@@ -48,7 +60,7 @@ class MapLayers:
         array = LiveArray(geometry.shape, np.float32, source)
         arguments = mask_layer_kwargs(reference, name=f"{kind} over {len(masks)} masks")
         arguments["metadata"]["napari_film"]["stand_in"] = True
-        layer = Image(array, contrast_limits=limits, colormap=_COLOURMAPS[kind], blending="additive", opacity=0.8, rgb=False, **arguments)
+        layer = Image(array, contrast_limits=limits, colormap=rising(_COLOURMAPS[kind]), rgb=False, **arguments)
         self._maps[kind] = (layer, array)
         self._viewer.add_layer(layer)
 

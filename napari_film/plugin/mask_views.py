@@ -198,11 +198,11 @@ class MaskViews(QObject):
 
     def _change(self, change: Callable[[], None], slot: Slot) -> None:
         """Change what is seen of the slots, and draw it once."""
-        before = self.slots.needed
+        before = (self.slots.needed, self.slots.compares)
         change()
         if self._session.set_view(slot, both=len(self.slots.needed) > 1) and self._session.results is not None:
             return  # the session has had everything shown
-        if self.slots.needed != before:
+        if (self.slots.needed, self.slots.compares) != before:
             self.show()
         else:
             self.slots.arrange()

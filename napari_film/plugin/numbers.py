@@ -65,6 +65,7 @@ class Numbers(QObject):
         panel.compare_clicked.connect(self.compare)
         panel.cancel_clicked.connect(self.cancel)
         panel.referenceChanged.connect(self._show_labels)
+        panel.failed.connect(show_error)
         session.compared_progress_changed.connect(self._progressed)
         session.released.connect(lambda _: self._forget())
         session.checkpoint_changed.connect(lambda _: self._forget())

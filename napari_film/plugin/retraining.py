@@ -18,6 +18,7 @@ from napari_film.plugin.appearance import summary
 from napari_film.plugin.errands import Cancelled, Errands
 from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import geometry_of, mask_layer_kwargs, volume_from_layer
+from napari_film.plugin.map_layers import rising
 from napari_film.plugin.mask_layer import OPACITY, palette
 from napari_film.plugin.noise_panel import NoisePanel
 from napari_film.plugin.opened_layers import OpenedLayers
@@ -117,8 +118,7 @@ class Retraining(QObject):
             Image(
                 np.ascontiguousarray(geometry.to_layer(moved, axis)),
                 contrast_limits=(0.0, 1.0),
-                colormap="magma",
-                blending="additive",
+                colormap=rising("magma"),
                 visible=False,
                 rgb=False,
                 **_stand_in(reference, f"noise floor of {count} trainings"),

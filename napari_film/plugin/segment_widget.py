@@ -1,41 +1,56 @@
-"""The dock *FiLM segmentation*: wiring between the session, its editors and the viewer.
+"""The dock *FiLM segmentation*: its editors laid out, and wired to the session and the viewer.
 
-What is chosen and computed is the session's, the layers are `OpenedLayers`' to tend; here they are put together. All of
-it runs on the main thread: the engine's thread only rings a bell.
+What is chosen and computed is the session's, what is drawn `MaskViews`', what compares conditions is put together in
+`Workbench`. All of it runs on the main thread: other threads only ring a bell.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
-from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QFileDialog,
+    QGroupBox,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from napari_film.atomic import write_text
 from napari_film.bundled import bundled_checkpoints
+from napari_film.conditioning import CategoricalField
 from napari_film.errors import InputError
 from napari_film.header import Header
-from napari_film.inference import sidecar
 from napari_film.inference.plan import Plan
-from napari_film.inference.prediction import joint_mask
-from napari_film.plugin.appearance import Appearance
+from napari_film.plugin import keeping
+from napari_film.plugin.appearance import Provenance
 from napari_film.plugin.channel_form import ChannelForm
 from napari_film.plugin.checkpoint_picker import CheckpointPicker
+from napari_film.plugin.comparison_dock import ComparisonDock
+from napari_film.plugin.dock_memory import DockMemory
+from napari_film.plugin.errands import Errands
+from napari_film.plugin.image_facts import ImageFacts
 from napari_film.plugin.layers import GeometryNeeded, demo_model, volume_from_layer
+from napari_film.plugin.mask_form import MaskForm
+from napari_film.plugin.mask_views import MaskViews
 from napari_film.plugin.metadata_form import MetadataForm
 from napari_film.plugin.model_card import ModelCard
 from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.preferences import Preferences, preferences
+from napari_film.plugin.retraining import Retraining
 from napari_film.plugin.run_panel import RunPanel
 from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.slice_view import SliceView
 from napari_film.plugin.voxel_size_dialog import ask_voxel_size
+from napari_film.plugin.weights_form import WeightsForm
+from napari_film.plugin.workbench import Workbench
 from napari_film.volume import Volume
 
 if TYPE_CHECKING:
@@ -43,11 +58,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 
-_WIDTH = 340  # px: a field's name and its value side by side
+_WIDTH = 350  # px: a field's name and its value side by side
 
 
 class _Bell(QObject):
-    """Carries the engine's call to the main thread: a signal between threads is delivered by Qt's event loop."""
+    """Carries another thread's call to the main thread: a signal between threads is delivered by Qt's event loop."""
 
     rung = Signal()
 
@@ -59,11 +74,11 @@ class SegmentWidget(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._docked = False
-        self._bell = _Bell()  # no child of the dock's: it must outlive the engine, which rings it
+        self._bell = _Bell()  # no child of the dock's: it must outlive the threads that ring it
         # The person's own preferences are read with the first Segment: that takes napari longer than the dock takes to open.
         self.session = SegmentationSession(notify=self._bell.rung.emit, memory=Preferences().kept_masks_bytes)
-        self._bell.rung.connect(self._drain)  # rung on the engine's thread, so Qt queues it
-        self._arrived: list[int] = []  # slices of the shown mask that one drain brought
+        self.errands = Errands(self._bell.rung.emit)
+        self._bell.rung.connect(self._drain)  # rung on other threads, so Qt queues it
 
         self.picker = CheckpointPicker()
         self.card = ModelCard()
@@ -72,16 +87,26 @@ class SegmentWidget(QWidget):
         self.all_values = QCheckBox("All values in one mask")
         self.all_values.setObjectName("film_all_values")
         self.all_values.hide()
+        self.weights_form = WeightsForm()
+        self.mask_form = MaskForm()
         self.run_panel = RunPanel()
         self.slice_view = SliceView(viewer)
         self.layers = OpenedLayers(viewer, self.slice_view)
-        self.save_button = QPushButton("Save mask as NIfTI…")
-        self.save_button.setObjectName("film_save")
-        self.save_button.setEnabled(False)
+        self.facts = ImageFacts(self.session, self.metadata_form, self)
+        self.views = MaskViews(viewer, self.session, self.layers, self.errands, self._provenance)
+        self.workbench = Workbench(viewer, self.session, self.views, self)
+        self.comparison = ComparisonDock(viewer, self.session, self.errands, self.workbench)
+        self.retraining = Retraining(viewer, self.session, self.errands, self.layers)
+        self.keep_button = _button("Keep as a layer", "film_keep", "Copy the mask to a layer of its own, that can be painted in.")
+        self.save_button = _button("Save mask as NIfTI…", "film_save", "Write the mask, and beside it how it was made.")
+        self.command_button = _button("Copy command", "film_command", "Copy the command line that makes this mask, to the clipboard.")
         self._lay_out()
         self._wire()
-        session = self.session
-        self.destroyed.connect(lambda: session.close())  # with the viewer; `destroyed` comes with an argument
+        self._show_progress(0, 0)
+        self.memory = DockMemory(self)
+        self.memory.restore()
+        session, errands = self.session, self.errands
+        self.destroyed.connect(lambda: (session.close(), errands.close()))  # with the viewer; `destroyed` comes with an argument
         for layer in list(viewer.layers):
             self._offer_demo_model(layer)
 
@@ -94,16 +119,30 @@ class SegmentWidget(QWidget):
         return super().event(event)
 
     def close_session(self) -> None:
-        """End everything: keep a whole mask as an ordinary layer, remove a part of one, end the engine's thread."""
+        """End everything: keep a whole mask as an ordinary layer, remove a part of one, end the threads."""
         if self.session.state is State.CLOSED:
             return
+        self.memory.close()
         self.session.forget()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
+        self.comparison.close_dock()
+        self.workbench.close()
+        self.views.close()
         self.layers.close()
         self.slice_view.close_view()
         self.channel_form.close_form()
+        self.errands.close()
         self.session.close()
         self.setEnabled(False)
+
+    def choose_checkpoint(self, path: Path | None) -> None:
+        """Choose a model, with the metadata that were chosen with it last; one that cannot be used is told of in a sentence."""
+        with _told():
+            self.session.set_checkpoint(path)
+            if path is not None:
+                self.memory.recall(path)
+        self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
+        self.facts.look_at(self.channel_form.value())
 
     def segment(self) -> None:
         """Segment the chosen images under the chosen metadata; a mask of the same images is shown anew, not twice."""
@@ -115,93 +154,91 @@ class SegmentWidget(QWidget):
                 return
             chosen = [layer for layer in layers if layer is not None]
             if chosen == self.layers.channels:
-                self.layers.drop_mask()
+                self.views.drop()
             self.session.forget()
+            self.channel_form.keep()
             self.layers.open(chosen, header.preprocessing.slice_axis)
             wanted = preferences()
             self.session.set_memory(wanted.kept_masks_bytes)
             self.session.segment(volumes, device=wanted.device, precision=wanted.precision)
 
     def save(self, path: Path) -> None:
-        """Write the shown mask and its sidecar.
+        """Write the shown mask and its sidecar; raises InputError."""
+        keeping.save(path, self.session, self.metadata_form.origins())
 
-        Raises
-        ------
-        InputError
-            If there is no mask, or the file cannot be written.
-        """
-        from napari_film import nifti
-
-        results = self.session.results
-        if results is None or not any(prediction.kept.computed.any() for prediction in results.predictions()):
-            raise InputError("There is no mask to save; press Segment first.")
-        predictions = results.predictions()
-        mask = joint_mask(predictions)
-        content = self._describe(mask)
-        nifti.write(path, mask, predictions[0].prepared.reference, names=sidecar.label_names(results.choice.header, predictions))
-        write_text(sidecar.sidecar_path(path), sidecar.to_json(content))
+    def show_tab(self, widget: QWidget) -> None:
+        """Bring the page to the front that ``widget`` stands on."""
+        for page in range(self.tabs.count()):
+            inside = self.tabs.widget(page)
+            if inside is not None and inside.isAncestorOf(widget):
+                self.tabs.setCurrentIndex(page)
 
     def _lay_out(self) -> None:
-        inside = QWidget()
-        layout = QVBoxLayout(inside)
-        layout.setContentsMargins(6, 6, 6, 6)
-        groups: dict[str, list[QWidget]] = {
-            "Model": [self.picker, self.card],
-            "Images": [self.channel_form],
-            "Metadata": [self.metadata_form, self.all_values],
-            "Segmentation": [self.run_panel, self.save_button],
-            "View": [self.slice_view],
+        bench = self.workbench
+        pages: dict[str, dict[str, list[QWidget]]] = {
+            "Segment": {
+                "Model": [self.picker],
+                "Images": [self.channel_form, self.facts.line],
+                "Metadata": [self.metadata_form, self.all_values, self.weights_form],
+                "View": [self.slice_view],
+            },
+            "Mask": {"Threshold and clean-up": [self.mask_form], "Keep": [self.keep_button, self.save_button, self.command_button]},
+            "Compare": {
+                "All values at once": [bench.values_form],
+                "Maps over the values": list(bench.maps.values()),
+                "Numbers": [self.comparison.numbers_button],
+                "Noise floor": [self.retraining.panel],
+            },
+            "Model": {"Model": [self.card], "Inside the model": [self.comparison.inside_button]},
         }
-        for title, widgets in groups.items():
-            group = QGroupBox(title)
-            rows = QVBoxLayout(group)
-            rows.setContentsMargins(6, 8, 6, 6)
-            for widget in widgets:
-                rows.addWidget(widget)
-            layout.addWidget(group)
-        layout.addStretch()
-        scroll = QScrollArea()
-        scroll.setMinimumWidth(_WIDTH)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("film_tabs")
+        for title, groups in pages.items():
+            self.tabs.addTab(_page(groups), title)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs, stretch=1)
+        below = QVBoxLayout()
+        below.setContentsMargins(6, 2, 6, 6)
+        below.addWidget(self.run_panel)
+        below.addWidget(bench.strip)
+        layout.addLayout(below)
+        self.setMinimumWidth(_WIDTH)
 
     def _wire(self) -> None:
         session = self.session
-        self.picker.valueChanged.connect(self._checkpoint_chosen)
+        self.picker.valueChanged.connect(self.choose_checkpoint)
         self.channel_form.valueChanged.connect(self._channels_chosen)
         self.metadata_form.valueChanged.connect(self._metadata_chosen)
         self.all_values.toggled.connect(self._all_values_toggled)
+        self.weights_form.valueChanged.connect(self._mixture_chosen)
+        self.weights_form.activeToggled.connect(lambda _: self._mixture_chosen())
+        self.mask_form.valueChanged.connect(session.set_postprocessing)
         self.run_panel.segment_clicked.connect(self.segment)
         self.run_panel.cancel_clicked.connect(session.cancel)
+        self.keep_button.clicked.connect(self._keep_clicked)
         self.save_button.clicked.connect(self._save_clicked)
+        self.command_button.clicked.connect(self._command_clicked)
         self.layers.left.connect(self._layers_left)
         self.layers.moved.connect(session.set_visible)
+        self.views.left.connect(session.forget)
+        self.views.cleaning.connect(self.mask_form.setStatus)
         session.checkpoint_changed.connect(self._show_checkpoint)
-        session.metadata_changed.connect(self.metadata_form.setValue)
+        session.choices_changed.connect(self._show_choices)
         session.state_changed.connect(self.run_panel.setState)
         session.progress_changed.connect(self._show_progress)
         session.plan_changed.connect(self._show_plan)
-        session.shown_changed.connect(self._show_mask)
-        session.slice_changed.connect(self._arrived.append)
-        session.released.connect(self._release)
+        session.released.connect(lambda _: self.layers.release())
         session.told.connect(show_info)
         session.failed.connect(show_error)
         self._viewer.layers.events.inserted.connect(self._layer_inserted)
 
     # what a person does
 
-    def _checkpoint_chosen(self, path: Path | None) -> None:
-        with _told():
-            self.session.set_checkpoint(path)
-        self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
-
     def _channels_chosen(self, layers: Sequence["Image | None"]) -> None:
         if self.layers.channels and list(layers) != self.layers.channels:
             self.session.forget()
+        self.facts.look_at(layers)
 
     def _metadata_chosen(self, values: dict[str, Any]) -> None:
         with _told():
@@ -209,10 +246,11 @@ class SegmentWidget(QWidget):
         self.metadata_form.setValue(self.session.metadata)  # the former ones where these were refused
 
     def _all_values_toggled(self, on: bool) -> None:
-        header = self.session.header
-        if header is not None and header.metadata_schema.target is not None:
-            self.metadata_form.setFieldEnabled(header.metadata_schema.target.name, not on)
         self.session.set_all_values(on)
+
+    def _mixture_chosen(self, _: object = None) -> None:
+        with _told():
+            self.session.set_mixture(self.weights_form.value() if self.weights_form.isActive() else None)
 
     def _layers_left(self, sentence: str) -> None:
         self.session.forget()
@@ -236,50 +274,84 @@ class SegmentWidget(QWidget):
                 volumes.append(volume_from_layer(layer))
         return volumes
 
+    def _keep_clicked(self) -> None:
+        if self.views.keep() is None:
+            show_error("There is no mask to keep; press Segment first.")
+
     def _save_clicked(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(self, "Save mask", "mask.nii.gz", "NIfTI (*.nii.gz *.nii)")
         if chosen:
             with _told():
                 self.save(Path(chosen))
 
+    def _command_clicked(self) -> None:
+        clipboard = QApplication.clipboard()
+        with _told():
+            command = keeping.command(self.session, self.facts.paths)
+            if clipboard is not None:
+                clipboard.setText(command)
+                show_info("The command is on the clipboard.")
+
     def _layer_inserted(self, event: Any) -> None:
         self._offer_demo_model(event.value)
 
     def _offer_demo_model(self, layer: "Layer") -> None:
-        """Choose the demo model of a sample that was opened, where nobody has chosen another or computed anything yet."""
+        """Choose the demo model of a sample that was opened, where nobody has chosen another now or computed anything yet."""
         bundled = bundled_checkpoints()
         model = bundled.get(demo_model(layer) or "")
         idle = self.session.prepared is None and self.session.state in (State.EMPTY, State.READY)
-        if model is not None and idle and self.session.checkpoint in {None, *bundled.values()} - {model}:
-            self._checkpoint_chosen(model)
+        if model is not None and idle and self.session.checkpoint in {None, self.memory.restored, *bundled.values()} - {model}:
+            self.choose_checkpoint(model)
 
     # what the session says
 
     def _drain(self) -> None:
         self.session.drain()
-        slices, self._arrived[:] = list(self._arrived), []
-        results = self.session.results
-        if slices and results is not None:
-            self.layers.put(slices, [results.mask(slice(i, i + 1))[0] for i in slices])
-            if results.complete:
-                self.layers.describe(self._appearance())
+        self.errands.drain()
+        if self.session.state is not State.CLOSED:
+            self.views.flush()
 
     def _show_checkpoint(self, header: Header | None) -> None:
+        schema = header.metadata_schema if header else None
         self.card.setValue(header)
+        self.metadata_form.setSchema(schema)
+        uncertain = next((field for field in schema or () if isinstance(field, CategoricalField) and field.role == "context"), None)
+        self.weights_form.setField(uncertain)
+        self.weights_form.setVisible(uncertain is not None)
+        self.all_values.setVisible(schema is not None and schema.target is not None)
+        self.workbench.show_checkpoint(header)
         self.channel_form.setChannels(header.channels if header else ())
-        self.metadata_form.setSchema(header.metadata_schema if header else None)
-        self.all_values.setChecked(False)
-        self.all_values.setVisible(header is not None and header.metadata_schema.target is not None)
+
+    def _show_choices(self) -> None:
+        """Show what is chosen in the slot that is edited."""
+        choice = self.session.choice
+        if choice is None:
+            return
+        self.metadata_form.setValue(choice.metadata)
+        _show(self.all_values, choice.all_values)
+        schema = choice.header.metadata_schema
+        for field in schema:
+            weighed = choice.mixture is not None and choice.mixture.field == field.name
+            self.metadata_form.setFieldEnabled(field.name, not weighed and not (choice.all_values and field is schema.target))
+        self.weights_form.setActive(choice.mixture is not None)
+        if choice.mixture is not None:
+            self.weights_form.setValue(choice.mixture)
+        results = self.session.results
+        thresholds = results.composition().own_thresholds if results else choice.header.thresholds_for(choice.metadata)
+        self.mask_form.setOwnThresholds(thresholds)
 
     def _show_plan(self, plan: Plan | None) -> None:
         checked = self.session.checked
         self.run_panel.setPlan(plan, checked=checked)
-        notices = [notice for notice in self.session.notices if notice != checked]  # that one is good to know, and no warning
+        opened = self.session.opened
+        # What was checked is good to know, and no warning.
+        notices = [notice for notice in opened.notices if notice != checked] if opened else []
         self.run_panel.setBanner([*notices, *self._coverage()])
 
     def _show_progress(self, done: int, total: int) -> None:
         self.run_panel.setProgress(done, total)
-        self.save_button.setEnabled(done > 0)
+        for button in (self.keep_button, self.save_button, self.command_button):
+            button.setEnabled(done > 0)
 
     def _coverage(self) -> list[str]:
         """Say which channels do not cover the reference."""
@@ -293,35 +365,41 @@ class SegmentWidget(QWidget):
             if part < 1
         ]
 
-    def _show_mask(self) -> None:
-        self._arrived.clear()
-        results = self.session.results
-        if results is not None and self.layers.channels:
-            self.layers.show(results.mask(), self._appearance(), results.opened.prepared)
+    def _provenance(self) -> Provenance:
+        return keeping.provenance(self.session, self.metadata_form.origins())
 
-    def _appearance(self) -> Appearance:
-        results = self.session.results
-        if results is None:
-            raise InputError("There is no mask to describe; press Segment first.")
-        return Appearance.of(results.predictions(), results.choice.header, partial(self._describe, None))
 
-    def _describe(self, mask: NDArray[np.uint8] | None) -> dict[str, Any]:
-        """How the shown mask came to be, with the volumes in ``mask`` (I, J, K)."""
-        results, checkpoint = self.session.results, self.session.checkpoint
-        if results is None or checkpoint is None:
-            raise InputError("There is no mask to describe; press Segment first.")
-        return sidecar.describe(
-            results.predictions(),
-            mask,
-            results.choice.header,
-            model=checkpoint.name,
-            model_hash=self.session.model_hash,
-            sources=self.session.sources,
-        )
+def _page(groups: Mapping[str, Sequence[QWidget]]) -> QScrollArea:
+    inside = QWidget()
+    layout = QVBoxLayout(inside)
+    layout.setContentsMargins(6, 6, 6, 6)
+    for title, widgets in groups.items():
+        group = QGroupBox(title)
+        rows = QVBoxLayout(group)
+        rows.setContentsMargins(6, 8, 6, 6)
+        for widget in widgets:
+            rows.addWidget(widget)
+        layout.addWidget(group)
+    layout.addStretch()
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(inside)
+    return scroll
 
-    def _release(self, complete: bool) -> None:
-        self._arrived.clear()
-        self.layers.release(complete=complete)
+
+def _button(text: str, name: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def _show(box: QCheckBox, on: bool) -> None:
+    blocked = box.blockSignals(True)
+    box.setChecked(on)
+    box.blockSignals(blocked)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
 from napari_film.conditioning import Value
 from napari_film.errors import InputError
@@ -55,9 +55,9 @@ class Workbench(QObject):
                 "T": self.flip,
                 ",": lambda: self._step(-1),
                 ".": lambda: self._step(1),
-                "G": lambda: self.strip.toggleOutline(),
-                "H": lambda: self.strip.toggleHidden(),
-                "D": lambda: self.strip.toggleDifference(),
+                "G": lambda: self._press("film_outline"),
+                "H": lambda: self._press("film_hide"),
+                "D": lambda: self._press("film_difference"),
             },
         )
         self._wire()
@@ -121,6 +121,11 @@ class Workbench(QObject):
         session.choices_changed.connect(self._show_choices)
         session.compared_progress_changed.connect(self._show_progress)
         session.state_changed.connect(lambda _: self._show_busy())
+
+    def _press(self, name: str) -> None:
+        button = self.strip.findChild(QPushButton, name)
+        if button is not None:
+            button.click()
 
     def _choose_slot(self, slot: str) -> None:
         fade = 0 if slot == "A" else 100

@@ -1,0 +1,83 @@
+"""Brings the dock's choices back when it is opened, and writes them down when they change."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_film.errors import InputError
+from napari_film.plugin.remembered import Remembered, RememberedState
+from napari_film.plugin.selection import SLOTS
+
+if TYPE_CHECKING:
+    from napari_film.plugin.segment_widget import SegmentWidget
+
+_REST = 500  # ms after the last change
+
+
+class DockMemory(QObject):
+    """Belongs to one dock; nothing is written before a model was chosen."""
+
+    def __init__(self, dock: "SegmentWidget", store: RememberedState | None = None) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._store = store or RememberedState()
+        self._state = self._store.load()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(self.save)
+        self.restored: Path | None = None
+
+    def restore(self) -> None:
+        """Choose what was chosen last, as far as it is still there; then follow what is chosen from now on."""
+        dock, state = self._dock, self._state
+        dock.mask_form.setValue(state.postprocessing)
+        dock.workbench.values_form.setLayoutValue(state.layout)
+        dock.slice_view.setValue("neurological" if state.convention == "neurological" else "radiological")
+        if 0 <= state.page < dock.tabs.count():
+            dock.tabs.setCurrentIndex(state.page)
+        path = Path(state.checkpoint) if state.checkpoint else None
+        if path is not None and path.is_file():
+            dock.choose_checkpoint(path)
+            self.restored = dock.session.checkpoint
+        dock.session.choices_changed.connect(lambda: self._rest.start())
+        dock.mask_form.valueChanged.connect(lambda _: self._rest.start())
+        dock.workbench.values_form.layoutChanged.connect(lambda _: self._rest.start())
+        dock.slice_view.valueChanged.connect(lambda _: self._rest.start())
+        dock.tabs.currentChanged.connect(lambda _: self._rest.start())
+
+    def recall(self, path: Path) -> None:
+        """Choose the metadata that were chosen with the checkpoint ``path`` last; what its schema no longer takes stays as it is."""
+        remembered = self._state.checkpoints.get(str(path))
+        if remembered is None:
+            return
+        for slot in SLOTS:
+            try:
+                self._dock.session.set_metadata(remembered.slots.get(slot, self._dock.session.choices[slot].metadata), slot)
+            except InputError:
+                continue
+        self._dock.workbench.set_field(remembered.field)
+
+    def save(self) -> None:
+        """Write down what is chosen now."""
+        dock = self._dock
+        session = dock.session
+        self._state = self._state.model_copy(
+            update={
+                "postprocessing": dock.mask_form.value(),
+                "layout": dock.workbench.values_form.layoutValue(),
+                "convention": dock.slice_view.value(),
+                "page": dock.tabs.currentIndex(),
+            }
+        )
+        if session.checkpoint is not None:
+            slots = {slot: dict(choice.metadata) for slot, choice in session.choices.items()}
+            self._state = self._state.with_checkpoint(session.checkpoint, Remembered(slots=slots, field=dock.workbench.field))
+        self._store.save(self._state)
+
+    def close(self) -> None:
+        """Write down what was chosen last."""
+        if self._rest.isActive():
+            self._rest.stop()
+            self.save()
