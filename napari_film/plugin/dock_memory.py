@@ -1,25 +1,40 @@
 """Brings the dock's choices back when it is opened, and writes them down when they change."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QTabWidget
 
 from napari_film.errors import InputError
+from napari_film.plugin.mask_form import MaskForm
 from napari_film.plugin.remembered import Remembered, RememberedState
 from napari_film.plugin.selection import SLOTS
-
-if TYPE_CHECKING:
-    from napari_film.plugin.segment_widget import SegmentWidget
+from napari_film.plugin.session import SegmentationSession
+from napari_film.plugin.slice_view import SliceView
+from napari_film.plugin.workbench import Workbench
 
 _REST = 500  # ms after the last change
+
+
+class Dock(Protocol):
+    """What is remembered of a dock."""
+
+    session: SegmentationSession
+    workbench: Workbench
+    mask_form: MaskForm
+    slice_view: SliceView
+    tabs: QTabWidget
+
+    def choose_checkpoint(self, path: Path | None) -> None:
+        """Choose a model."""
 
 
 class DockMemory(QObject):
     """Belongs to one dock; nothing is written before a model was chosen."""
 
-    def __init__(self, dock: "SegmentWidget", store: RememberedState | None = None) -> None:
-        super().__init__(dock)
+    def __init__(self, dock: Dock, store: RememberedState | None = None) -> None:
+        super().__init__(dock.tabs)
         self._dock = dock
         self._store = store or RememberedState()
         self._state = self._store.load()
