@@ -13,7 +13,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Letters:
-    """One of L, R, A, P, S, I for each side of a canvas."""
+    """One of L, R, A, P, S, I for each side of a canvas; empty for none."""
 
     left: str
     top: str
@@ -44,9 +44,10 @@ class EdgeLetters(QObject):
         """Show ``letters``, or hide all."""
         self._value = letters
         for side, label in self._labels.items():
-            label.setVisible(letters is not None)
-            if letters is not None:
-                label.setText(getattr(letters, side))
+            letter = getattr(letters, side) if letters is not None else ""
+            label.setVisible(bool(letter))
+            if letter:
+                label.setText(letter)
                 label.adjustSize()
                 label.raise_()
         self._place()

@@ -1,6 +1,7 @@
 """The view of a model's slices: turned to its axis, letters at the edges, radiological or neurological."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class SliceView(QWidget):
             (viewer.dims.events.ndim, self._turn_camera),
             (viewer.dims.events.ndisplay, self._turn_camera),
             (viewer.scene.camera.events.orientation, self._show_letters),
+            (viewer.canvas.grid.events.enabled, self._show_letters),
         )
         for emitter, callback in self._emitters:
             emitter.connect(callback)
@@ -87,11 +89,15 @@ class SliceView(QWidget):
         self._switch.setCurrentIndex(self._switch.findData(convention))
 
     def letters(self) -> Letters | None:
-        """The letters at the edges; None in 3D, and where no layer says where the patient's sides are."""
+        """The letters at the edges; None in 3D, and where no layer says where the patient's sides are.
+
+        In a grid there is none at the top, where the titles of cells stand.
+        """
         directions = self._directions()
         if directions is None or self._viewer.dims.ndisplay != 2:
             return None
-        return edge_letters(directions[1:], self._camera())
+        letters = edge_letters(directions[1:], self._camera())
+        return replace(letters, top="") if self._viewer.canvas.grid.enabled else letters
 
     def turn_to(self, layer: "Image | Labels", slice_axis: SliceAxis) -> None:
         """Show 2D slices of ``layer`` across ``slice_axis``, and keep the place that is in view; raises as ``geometry_of``."""

@@ -1,5 +1,7 @@
 """What is on which side of the canvas, proven by rendering; and which slice is in view."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image, Layer
@@ -187,3 +189,17 @@ def test_layers_that_tell_nothing_leave_the_camera_alone(dock):
     assert viewer.scene.camera.orientation == before
     assert view.letters() is None
     assert isinstance(viewer.layers[0], Layer)
+
+
+def test_a_grid_leaves_the_top_to_the_titles_of_its_cells(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+    data, arguments, _ = layer_data_from_volume(Volume(np.zeros((4, 5, 6)), np.eye(4), "v.nii"))
+    viewer.add_image(data, **arguments)
+    view = SliceView(viewer)
+    viewer.window.add_dock_widget(view)
+    whole = view.letters()
+    viewer.canvas.grid.enabled = True
+    assert view.letters() == replace(whole, top="")
+    viewer.canvas.grid.enabled = False
+    assert view.letters() == whole
+    view.close_view()
