@@ -3,11 +3,20 @@
 Without a display: xvfb-run -a -s "-screen 0 1400x900x24" python docs/make_screenshots.py
 """
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
-from napari_film.plugin.demo import open_demo, run_headless, wait_until
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()  # the dock shall remember nothing of who makes the pictures
 
+from qtpy.QtWidgets import QCheckBox, QPushButton
+
+from napari_film.plugin.demo import open_demo, run_headless, wait_until
+from napari_film.plugin.segment_widget import SegmentWidget
+from napari_film.plugin.session import State
+
+_WINDOW = (1380, 860)  # px
 _KEPT = ("spinal_tumor-astrocytoma.png", "spinal_tumor-hemangioblastoma.png", "abdomen-all.png")
 
 
@@ -22,6 +31,54 @@ def picture_of_running(path: Path) -> None:
     viewer.close()
 
 
+def pictures_of_comparisons(folder: Path) -> None:
+    """Go through the workbench with the spine phantom, by its buttons."""
+    viewer, widget = open_demo("spinal_tumor")
+    viewer.window.resize(*_WINDOW)
+    widget.segment()
+    _settle(widget)
+
+    def take(name: str) -> None:
+        _settle(widget)
+        viewer.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
+
+    _press(widget, "film_difference")
+    take("difference")
+    _press(widget, "film_difference")
+    _press(widget, "film_all_at_once")
+    _press(widget, "film_numbers")
+    _settle(widget)
+    widget.comparison.numbers.compare()
+    wait_until(lambda: widget.comparison.numbers_panel.comparison() is not None)
+    take("all-values")
+    _press(widget, "film_take_away")
+    _tick(widget, "film_sensitivity")
+    _press(widget, "film_inside")
+    wait_until(lambda: widget.comparison.film_panel.space() is not None)
+    take("inside")
+    _tick(widget, "film_sensitivity")
+    viewer.window.remove_dock_widget(widget.comparison)
+    _tick(widget, "film_uncertain")
+    take("uncertain")
+    viewer.close()
+
+
+def _press(widget: SegmentWidget, name: str) -> None:
+    button = widget.findChild(QPushButton, name)
+    widget.show_tab(button)
+    button.click()
+
+
+def _tick(widget: SegmentWidget, name: str) -> None:
+    box = widget.findChild(QCheckBox, name)
+    widget.show_tab(box)
+    box.click()
+
+
+def _settle(widget: SegmentWidget) -> None:
+    wait_until(lambda: widget.session.state is State.READY and widget.session.results is not None and widget.session.results.complete)
+
+
 def main(folder: Path) -> None:
     """Fill ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +87,7 @@ def main(folder: Path) -> None:
         if picture.name not in _KEPT:
             picture.unlink()
     picture_of_running(folder / "running.png")
+    pictures_of_comparisons(folder)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
 from napari_film.conditioning import CategoricalField
 from napari_film.errors import InputError
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import joint_mask
 from napari_film.plugin.samples import truth
 from napari_film.plugin.session import State
@@ -28,6 +29,8 @@ def open_demo(sample: str = SAMPLES[0], *, show: bool = True) -> "tuple[napari.V
     viewer = napari.Viewer(title=f"napari-film demo: {sample}", show=show)
     _, widget = viewer.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
     viewer.window.resize(*_WINDOW)
+    widget.mask_form.setValue(Postprocessing())  # whatever was chosen in an earlier session, the demo begins as everybody's does
+    widget.tabs.setCurrentIndex(0)
     viewer.open_sample("napari-film", sample)
     QCoreApplication.processEvents()  # the canvas takes its size
     viewer.reset_view()
