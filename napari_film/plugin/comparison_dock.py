@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "FiLM comparison"
 _TOPIC = "film space"
+_HEIGHT = 235  # px: γ and β of four values, or a table of as many
 
 
 class ComparisonDock(QWidget):
@@ -41,6 +42,7 @@ class ComparisonDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._tabs)
+        self.setMinimumHeight(_HEIGHT)
         self.numbers_button = _button("Table below the picture", "film_numbers", "Volumes, components, Dice and distances of the masks.")
         self.inside_button = _button("Plot γ and β below the picture", "film_inside", "Where the network listens to the metadata.")
         self.numbers_button.clicked.connect(lambda: self.open(self.numbers_panel))

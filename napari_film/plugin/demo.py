@@ -29,9 +29,9 @@ def open_demo(sample: str = SAMPLES[0], *, show: bool = True) -> "tuple[napari.V
     viewer = napari.Viewer(title=f"napari-film demo: {sample}", show=show)
     _, widget = viewer.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
     viewer.window.resize(*_WINDOW)
+    viewer.open_sample("napari-film", sample)
     widget.mask_form.setValue(Postprocessing())  # whatever was chosen in an earlier session, the demo begins as everybody's does
     widget.tabs.setCurrentIndex(0)
-    viewer.open_sample("napari-film", sample)
     QCoreApplication.processEvents()  # the canvas takes its size
     viewer.reset_view()
     return viewer, widget

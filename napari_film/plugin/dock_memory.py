@@ -47,7 +47,6 @@ class DockMemory(QObject):
     def restore(self) -> None:
         """Choose what was chosen last, as far as it is still there; then follow what is chosen from now on."""
         dock, state = self._dock, self._state
-        dock.mask_form.setValue(state.postprocessing)
         dock.workbench.values_form.setLayoutValue(state.layout)
         dock.slice_view.setValue("neurological" if state.convention == "neurological" else "radiological")
         if 0 <= state.page < dock.tabs.count():
@@ -64,15 +63,15 @@ class DockMemory(QObject):
 
     def recall(self, path: Path) -> None:
         """Choose the metadata that were chosen with the checkpoint ``path`` last; what its schema no longer takes stays as it is."""
-        remembered = self._state.checkpoints.get(str(path))
-        if remembered is None:
-            return
+        remembered = self._state.checkpoints.get(str(path), Remembered())
+        self._dock.mask_form.setValue(remembered.postprocessing)
         for slot in SLOTS:
             try:
                 self._dock.session.set_metadata(remembered.slots.get(slot, self._dock.session.choices[slot].metadata), slot)
             except InputError:
                 continue
-        self._dock.workbench.set_field(remembered.field)
+        if remembered.field is not None:
+            self._dock.workbench.set_field(remembered.field)
 
     def save(self) -> None:
         """Write down what is chosen now."""
@@ -80,7 +79,6 @@ class DockMemory(QObject):
         session = dock.session
         self._state = self._state.model_copy(
             update={
-                "postprocessing": dock.mask_form.value(),
                 "layout": dock.workbench.values_form.layoutValue(),
                 "convention": dock.slice_view.value(),
                 "page": dock.tabs.currentIndex(),
@@ -88,7 +86,9 @@ class DockMemory(QObject):
         )
         if session.checkpoint is not None:
             slots = {slot: dict(choice.metadata) for slot, choice in session.choices.items()}
-            self._state = self._state.with_checkpoint(session.checkpoint, Remembered(slots=slots, field=dock.workbench.field))
+            self._state = self._state.with_checkpoint(
+                session.checkpoint, Remembered(slots=slots, field=dock.workbench.field, postprocessing=session.postprocessing)
+            )
         self._store.save(self._state)
 
     def close(self) -> None:

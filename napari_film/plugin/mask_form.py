@@ -40,7 +40,7 @@ class MaskForm(QWidget):
         self._largest.setObjectName("film_largest")
         self._fill = QCheckBox("Fill holes")
         self._fill.setObjectName("film_fill_holes")
-        self._small = NumberBox(0, _LARGEST_MM3, decimals=1)
+        self._small = NumberBox(0, _LARGEST_MM3)
         self._small.setObjectName("film_smallest")
         self._small.setSuffix(" mm³")
         self._small.setSpecialValueText("off")

@@ -16,12 +16,13 @@ _MOST = 20  # checkpoints whose metadata are remembered
 
 
 class Remembered(BaseModel):
-    """What was chosen with one checkpoint: the metadata of each slot, and the field that was compared."""
+    """What was chosen with one checkpoint: the metadata of each slot, the field that was compared, threshold and clean-up."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     slots: Mapping[str, Mapping[str, Value]] = {}
     field: str | None = None
+    postprocessing: Postprocessing = Postprocessing()
 
 
 class DockState(BaseModel):
@@ -31,7 +32,6 @@ class DockState(BaseModel):
 
     checkpoint: str | None = None
     checkpoints: Mapping[str, Remembered] = {}
-    postprocessing: Postprocessing = Postprocessing()
     layout: str = "grid"
     convention: str = "radiological"
     page: int = 0

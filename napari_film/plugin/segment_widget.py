@@ -139,8 +139,6 @@ class SegmentWidget(QWidget):
         """Choose a model, with the metadata that were chosen with it last; one that cannot be used is told of in a sentence."""
         with _told():
             self.session.set_checkpoint(path)
-            if path is not None:
-                self.memory.recall(path)
         self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
         self.facts.look_at(self.channel_form.value())
 
@@ -320,6 +318,8 @@ class SegmentWidget(QWidget):
         self.weights_form.setVisible(uncertain is not None)
         self.all_values.setVisible(schema is not None and schema.target is not None)
         self.workbench.show_checkpoint(header)
+        if self.session.checkpoint is not None:
+            self.memory.recall(self.session.checkpoint)  # before the images' files are asked, who know better
         self.channel_form.setChannels(header.channels if header else ())
 
     def _show_choices(self) -> None:

@@ -16,6 +16,8 @@ _TIPS: dict[Mode, str] = {
     "expected": "The network runs for each value, and the probabilities are averaged by the weights.",
     "blended": "⚠ The network runs once, with metadata that no training image had: off the training distribution.",
 }
+_TIP = "Give each value a weight. Unknown is no value here: it is chosen in the dropdown."
+_NAME = 125  # px of a value's name
 _ROW = 26  # px
 _MOST_ROWS = 6  # in view; more scroll
 
@@ -52,12 +54,12 @@ class WeightsForm(QWidget):
         super().__init__(parent)
         self._field: CategoricalField | None = None
         self._percents: list[int] = []
+        self._held: list[int] | None = None  # the weights when a slider was taken hold of: the others keep their proportions
         self._sliders: list[Slider] = []
         self._numbers: list[QLabel] = []
         self._active = QCheckBox()
         self._active.setObjectName("film_uncertain")
         self._active.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._active.setToolTip("Give each value a weight. Unknown is no value here: it is chosen in the dropdown.")
         self._active.toggled.connect(self._toggled)
         self._mode = Dropdown()
         self._mode.setObjectName("film_mixture_mode")
@@ -99,9 +101,11 @@ class WeightsForm(QWidget):
         for row, value in enumerate(values):
             name, slider, number = QLabel(spoken(value)), Slider(0, 100), QLabel()
             name.setToolTip(spoken(value))
-            name.setMaximumWidth(120)
+            name.setText(name.fontMetrics().elidedText(spoken(value), Qt.TextElideMode.ElideMiddle, _NAME))
             slider.setObjectName(f"film_weight_{value}")
             slider.valueChanged.connect(lambda percent, row=row: self._moved(row, percent))
+            slider.sliderPressed.connect(lambda: self._hold(True))
+            slider.sliderReleased.connect(lambda: self._hold(False))
             number.setMinimumWidth(number.fontMetrics().horizontalAdvance("100 %"))
             for place, widget in enumerate((name, slider, number)):
                 grid.addWidget(widget, row, place)
@@ -112,6 +116,7 @@ class WeightsForm(QWidget):
         self._rows.setFixedHeight(_ROW * min(max(len(values), 1), _MOST_ROWS) + 4)
         self._active.setText(f"Not sure of the {spoken(field.name)}" if field else "Not sure")
         self._active.setEnabled(len(values) > 1)
+        self._active.setToolTip(_TIP if len(values) > 1 else "This field has a single value, which is sure.")
         self.setActive(False)
         self._show()
 
@@ -144,8 +149,11 @@ class WeightsForm(QWidget):
         self._body.setVisible(on)
         self.activeToggled.emit(on)
 
+    def _hold(self, on: bool) -> None:
+        self._held = list(self._percents) if on else None
+
     def _moved(self, place: int, percent: int) -> None:
-        self._percents = rebalanced(self._percents, place, percent)
+        self._percents = rebalanced(self._held or self._percents, place, percent)
         self._tell()
 
     def _make_equal(self) -> None:

@@ -31,6 +31,7 @@ _MAPS: dict[Map, tuple[str, str]] = {
     "sensitivity": ("Sensitivity map", "How far the probability moves over the values, for each voxel: 0 to 1."),
     "disagreement": ("Disagreement map", "How many of the values' masks have each voxel."),
 }
+_MOST = 64  # masks
 _NO_MAPS = "The field says what is looked for: its masks are of different things, so how they differ says nothing."
 
 
@@ -98,6 +99,7 @@ class Workbench(QObject):
         leading = leading_field(header) if header else None
         self.set_field(leading.name if leading else None)
         self._choose_slot("A")
+        self.strip.setAvailable(header is not None, "Choose a model first.")
         offered = header is not None and any(field.role == "context" for field in schema)
         for kind, box in self.maps.items():
             box.setEnabled(offered)
@@ -152,6 +154,9 @@ class Workbench(QObject):
     def _compute_clicked(self, metadata: Sequence[Mapping[str, Value]]) -> None:
         if self._session.prepared is None:
             show_error("No images are open yet; press Segment first, then all values can be computed.")
+            return
+        if len(metadata) > _MOST:
+            show_error(f"{len(metadata)} masks are asked for; at most {_MOST} can be laid out, so choose fewer values.")
             return
         try:
             self._session.set_compared(self._choices(metadata))
