@@ -56,6 +56,7 @@ class DockMemory(QObject):
             dock.choose_checkpoint(path)
             self.restored = dock.session.checkpoint
         dock.session.choices_changed.connect(lambda: self._rest.start())
+        dock.workbench.fieldChanged.connect(lambda _: self._rest.start())
         dock.mask_form.valueChanged.connect(lambda _: self._rest.start())
         dock.workbench.values_form.layoutChanged.connect(lambda _: self._rest.start())
         dock.slice_view.valueChanged.connect(lambda _: self._rest.start())
@@ -77,7 +78,7 @@ class DockMemory(QObject):
         """Write down what is chosen now."""
         dock = self._dock
         session = dock.session
-        self._state = self._state.model_copy(
+        self._state = self._store.load().model_copy(  # anew: another window's dock may have written meanwhile
             update={
                 "layout": dock.workbench.values_form.layoutValue(),
                 "convention": dock.slice_view.value(),
@@ -91,8 +92,8 @@ class DockMemory(QObject):
             )
         self._store.save(self._state)
 
-    def close(self) -> None:
-        """Write down what was chosen last."""
+    def flush(self) -> None:
+        """Write down what was chosen last, if that is still to be done."""
         if self._rest.isActive():
             self._rest.stop()
             self.save()

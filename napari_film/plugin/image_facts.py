@@ -1,6 +1,7 @@
 """What is known of the chosen images before anything is computed: their files' metadata, and what about them is unusual.
 
-Fills the metadata in for both slots when other images or another model are chosen; what a person chose afterwards stays.
+Fills the metadata in for both slots when other images or another model are chosen; what a person chose afterwards stays. Which
+values a person chose is known for each slot: of the slot that is edited by the form, of the other one here.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,12 @@ from qtpy.QtWidgets import QLabel, QWidget
 from napari_film.bids import FoundMetadata, find_metadata
 from napari_film.errors import InputError
 from napari_film.plausibility import unusual
+from napari_film.plugin.choice import Choice
 from napari_film.plugin.layers import has_geometry, path_of, volume_from_layer
 from napari_film.plugin.metadata_form import MetadataForm
+from napari_film.plugin.selection import SLOTS, Slot
 from napari_film.plugin.session import SegmentationSession
+from napari_film.plugin.value_origin import DEFAULT, YOU, origin_of
 from napari_film.volume import Volume
 
 if TYPE_CHECKING:
@@ -36,6 +40,8 @@ class ImageFacts(QObject):
         self._layers: list[Image] = []
         self._looked_at: tuple[Path | None, Path | None] = (None, None)  # image and checkpoint
         self._found = _NOTHING
+        self._slot: Slot = session.slot  # the one that the form shows
+        self._by_person: dict[Slot, set[str]] = {slot: set() for slot in SLOTS}
         self.line = QLabel()
         self.line.setObjectName("film_unusual")
         self.line.setWordWrap(True)
@@ -44,6 +50,8 @@ class ImageFacts(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST)
         self._rest.timeout.connect(self._judge)
+        session.checkpoint_changed.connect(lambda _: self._forget())
+        session.choices_changed.connect(self._follow_slot)
         session.metadata_changed.connect(lambda _: self._rest.start())
 
     @property
@@ -51,26 +59,81 @@ class ImageFacts(QObject):
         """The files of the images, one per channel; None for one that is of no file."""
         return [path_of(layer) for layer in self._layers]
 
-    def look_at(self, layers: "Sequence[Image | None]") -> None:
-        """Take note of the chosen images, the reference first; fills metadata in where there are other images or another model."""
+    def look_at(self, layers: "Sequence[Image | None]", *, anew: bool = False) -> None:
+        """Take note of the chosen images, the reference first.
+
+        Metadata are filled in where there are other images or another model, or where that is to be done ``anew``.
+        """
         self._layers = [layer for layer in layers if layer is not None] if layers and layers[0] is not None else []
         path = path_of(self._layers[0]) if self._layers else None
         now = (path, self._session.checkpoint)
-        if now != self._looked_at:
+        if anew or now != self._looked_at:
             self._looked_at = now
             self._fill(path)
         self._rest.start()
 
+    def chosen(self, name: str) -> None:
+        """Take note that a person chose the value of the field ``name``, elsewhere than in the form."""
+        self._form.setValue(self._session.metadata, origins={name: YOU})
+
+    def origins(self, choice: Choice) -> dict[str, str]:
+        """Where each condition value of ``choice`` is from, be it that of a slot or one that is compared.
+
+        What stands in place of a single value, weights or all values, a person chose.
+        """
+        header = choice.header
+        slot = next((slot for slot, own in self._session.choices.items() if own is choice), None)
+        persons = self._persons(slot) if slot else set()
+        target = header.metadata_schema.target if choice.all_values else None
+        persons |= {name for name in (choice.mixture.field if choice.mixture else None, target.name if target else None) if name}
+        return {
+            field.name: origin_of(
+                choice.metadata[field.name],
+                default=field.default,
+                found=self._found.values.get(field.name),
+                by_person=field.name in persons,
+            ).name
+            for field in header.metadata_schema
+        }
+
+    def _persons(self, slot: Slot) -> set[str]:
+        """The fields of a slot whose values a person chose."""
+        if slot != self._slot:
+            return set(self._by_person[slot])
+        return {name for name, who in self._form.origins().items() if who == YOU}
+
+    def _forget(self) -> None:
+        """Begin anew with another model: what a person chose was chosen of its fields."""
+        self._found, self._looked_at, self._slot = _NOTHING, (None, None), self._session.slot
+        self._by_person = {slot: set() for slot in SLOTS}
+
+    def _follow_slot(self) -> None:
+        """Give the form what is known of the slot that is edited now."""
+        slot = self._session.slot
+        if slot == self._slot:
+            return
+        self._by_person[self._slot] = self._persons(self._slot)
+        self._slot = slot
+        metadata = self._session.metadata
+        self._form.setValue(metadata, origins={name: YOU if name in self._by_person[slot] else DEFAULT for name in metadata})
+
     def _fill(self, path: Path | None) -> None:
         header = self._session.header
-        self._found = find_metadata(path, header.metadata_schema) if path is not None and header is not None else _NOTHING
+        former, self._found = self._found.values, _NOTHING
+        if path is not None and header is not None:
+            self._found = find_metadata(path, header.metadata_schema)
         self._form.setOrigins(self._found.values)
-        values = {name: found.value for name, found in self._found.values.items()}
-        if header is None or not values:
+        if header is None:
             return
+        # What the files of other images said is not true of these.
+        gone = {name: header.metadata_schema[name].default for name in former if name not in self._persons("A")}
+        values = gone | {name: found.value for name, found in self._found.values.items()}
+        if not values:
+            return
+        self._by_person = {slot: persons - values.keys() for slot, persons in self._by_person.items()}
         self._session.set_metadata({**self._session.choices["A"].metadata, **values}, "A")
         self._session.set_metadata(self._session.choices["A"].another().metadata, "B")
-        self._form.setValue(self._session.metadata, origins={name: found.origin for name, found in self._found.values.items()})
+        self._form.setValue(self._session.metadata, origins=dict.fromkeys(values, DEFAULT))
 
     def _judge(self) -> None:
         """Hold the images against those of the training."""

@@ -1,6 +1,6 @@
 """What a person takes along: a copy of the mask, a file, the command that makes the same mask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,27 @@ from napari_film.plugin.composition import Composition
 from napari_film.plugin.session import SegmentationSession
 
 _NO_MASK = "There is no mask yet; press Segment first."
+Origins = Callable[[], Mapping[str, str]]
 
 
-def provenance(session: SegmentationSession, origins: Mapping[str, str]) -> Provenance:
-    """Give what makes a sidecar's content of a composition: with the model and the images that are open now."""
+def provenance(session: SegmentationSession, origins: Origins) -> Provenance:
+    """Give what makes a sidecar's content of a composition: with the model and the images that are open now.
+
+    Where the values are from, ``origins``, is asked when it is made: the same value can come to be a person's choice.
+    """
     header, checkpoint = session.header, session.checkpoint
     model_hash, sources = session.opened.checkpoint if session.opened else "", session.sources
     if header is None or checkpoint is None:
         raise InputError(_NO_MASK)
-    known = dict(origins)
 
     def describe(composition: Composition) -> Mapping[str, Any]:
         predictions = composition.predictions()
-        return sidecar.describe(predictions, None, header, model=checkpoint.name, model_hash=model_hash, sources=sources, origins=known)
+        return sidecar.describe(predictions, None, header, model=checkpoint.name, model_hash=model_hash, sources=sources, origins=origins())
 
     return describe
 
 
-def save(path: Path, session: SegmentationSession, origins: Mapping[str, str]) -> None:
+def save(path: Path, session: SegmentationSession, origins: Origins) -> None:
     """Write the shown mask and its sidecar.
 
     Raises

@@ -43,7 +43,7 @@ class MaskViews(QObject):
     errands
         Runs clean-ups.
     provenance
-        Gives what makes a sidecar's content of a composition, as things stand when it is asked.
+        Gives what makes a sidecar's content of a composition under a choice, as things stand when it is asked.
     """
 
     left = Signal()  # a person took the shown mask away
@@ -56,7 +56,7 @@ class MaskViews(QObject):
         session: SegmentationSession,
         images: OpenedLayers,
         errands: Errands,
-        provenance: Callable[[], Provenance],
+        provenance: Callable[[Choice], Provenance],
     ) -> None:
         super().__init__(images)
         self._viewer = viewer
@@ -89,6 +89,11 @@ class MaskViews(QObject):
     def pending(self) -> bool:
         """Whether slices have arrived that were not drawn yet."""
         return bool(self._arrived)
+
+    @property
+    def laid_out(self) -> bool:
+        """Whether the compared masks are laid out."""
+        return self._laid_out is not None
 
     @property
     def mapped(self) -> set[Map]:
@@ -216,7 +221,7 @@ class MaskViews(QObject):
         return LiveLabels(composition, self._images.geometry, self._images.slice_axis, cleaned=found[1] if found else None)
 
     def _appearance(self, choice: Choice, live: LiveLabels) -> Appearance:
-        return Appearance.of(choice, live.composition, self._provenance())
+        return Appearance.of(choice, live.composition, self._provenance(choice))
 
     def _show_compared(self) -> None:
         session, compared = self._session, self._session.compared

@@ -7,6 +7,7 @@ What is chosen and computed is the session's, what is drawn `MaskViews`', what c
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from napari_film.plugin import keeping
 from napari_film.plugin.appearance import Provenance
 from napari_film.plugin.channel_form import ChannelForm
 from napari_film.plugin.checkpoint_picker import CheckpointPicker
+from napari_film.plugin.choice import Choice
 from napari_film.plugin.comparison_dock import ComparisonDock
 from napari_film.plugin.dock_memory import DockMemory
 from napari_film.plugin.errands import Errands
@@ -122,7 +124,7 @@ class SegmentWidget(QWidget):
         """End everything: keep a whole mask as an ordinary layer, remove a part of one, end the threads."""
         if self.session.state is State.CLOSED:
             return
-        self.memory.close()
+        self.memory.flush()
         self.session.forget()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self.comparison.close_dock()
@@ -162,7 +164,7 @@ class SegmentWidget(QWidget):
 
     def save(self, path: Path) -> None:
         """Write the shown mask and its sidecar; raises InputError."""
-        keeping.save(path, self.session, self.metadata_form.origins())
+        keeping.save(path, self.session, self._origins)
 
     def show_tab(self, widget: QWidget) -> None:
         """Bring the page to the front that ``widget`` stands on."""
@@ -220,6 +222,7 @@ class SegmentWidget(QWidget):
         self.layers.left.connect(self._layers_left)
         self.layers.moved.connect(session.set_visible)
         self.views.left.connect(session.forget)
+        self.workbench.stepped.connect(self.facts.chosen)
         self.views.cleaning.connect(self.mask_form.setStatus)
         session.checkpoint_changed.connect(self._show_checkpoint)
         session.choices_changed.connect(self._show_choices)
@@ -365,8 +368,11 @@ class SegmentWidget(QWidget):
             if part < 1
         ]
 
-    def _provenance(self) -> Provenance:
-        return keeping.provenance(self.session, self.metadata_form.origins())
+    def _origins(self) -> Mapping[str, str]:
+        return self.facts.origins(self.session.choice) if self.session.choice else {}
+
+    def _provenance(self, choice: Choice) -> Provenance:
+        return keeping.provenance(self.session, partial(self.facts.origins, choice))
 
 
 def _page(groups: Mapping[str, Sequence[QWidget]]) -> QScrollArea:

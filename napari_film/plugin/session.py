@@ -244,7 +244,7 @@ class SegmentationSession:
         InputError
             If they do not fit into the memory for kept masks together; the session then stays as it was.
         """
-        if self._selection is None or tuple(choices) == self._selection.compared:
+        if self._selection is None or (tuple(choices) == self._selection.compared and not self._is_missing(choices)):
             return
         selection = self._selection.with_compared(choices)
         needed, room = len(selection.needed()), self._computation.room()
@@ -369,6 +369,11 @@ class SegmentationSession:
         self.progress_changed.emit(*results.progress())
         self.compared_progress_changed.emit(*self._compared_progress())
         self._settle()
+
+    def _is_missing(self, choices: Sequence[Choice]) -> bool:
+        """Whether something of ``choices`` is neither computed nor on its way: it was cancelled."""
+        parts = [results for choice in choices if (results := self.results_of(choice))]
+        return not self._computation.working and not all(results.complete for results in parts)
 
     def _compared_progress(self) -> tuple[int, int]:
         """Slices of all compared masks: computed, in all."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
 from napari_film.conditioning import Value
@@ -37,6 +37,9 @@ _NO_MAPS = "The field says what is looked for: its masks are of different things
 
 class Workbench(QObject):
     """Puts the strip, the form of values and the maps together with the session."""
+
+    fieldChanged = Signal(object)  # the name of the field that is stepped through and compared, or None
+    stepped = Signal(str)  # a person chose the value of this field by an arrow or its key
 
     def __init__(self, viewer: "napari.viewer.Viewer", session: SegmentationSession, views: MaskViews, dock: QWidget) -> None:
         super().__init__(dock)
@@ -73,20 +76,24 @@ class Workbench(QObject):
         """Choose the field that is stepped through and compared."""
         header = self._session.header
         names = [field.name for field in header.metadata_schema] if header else []
-        self._field = name if name in names else (names[0] if names else None)
+        before, self._field = self._field, name if name in names else (names[0] if names else None)
         self.strip.setFields(names, self._field)
         self._show_values()
+        if self._field != before:
+            self.fieldChanged.emit(self._field)
 
     def flip(self) -> None:
         """Show the other slot."""
         self._choose_slot("B" if self._session.slot == "A" else "A")
 
     def compared(self) -> tuple[Choice, ...]:
-        """What is to be compared: what is laid out, else what the form says."""
-        return self._session.compared or self._choices(self.values_form.value())
+        """What is to be compared: what is laid out or mapped, else what the form says."""
+        if self._session.compared and (self._views.laid_out or self._views.mapped):
+            return self._session.compared
+        return self._choices(self.values_form.value())
 
     def compare(self) -> None:
-        """Have what the form says computed, where nothing is compared yet; raises InputError."""
+        """Have what is to be compared computed; raises InputError."""
         self._session.set_compared(self.compared())
 
     def close(self) -> None:
@@ -146,6 +153,8 @@ class Workbench(QObject):
                 self._session.step(self._field, by)
             except InputError as error:
                 show_error(str(error))
+                return
+            self.stepped.emit(self._field)
 
     def _choices(self, metadata: Sequence[Mapping[str, Value]]) -> tuple[Choice, ...]:
         header = self._session.header
