@@ -40,6 +40,7 @@ def pictures_of_comparisons(folder: Path) -> None:
 
     def take(name: str) -> None:
         _settle(widget)
+        viewer.reset_view()
         viewer.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
 
     _press(widget, "film_difference")
