@@ -41,6 +41,7 @@ class Kept:
         return cls(q, computed)
 
     def put(self, index: int, q: NDArray[np.uint8]) -> None:
-        """Keep slice ``index``: ``q`` (classes, H, W)."""
-        self.q[:, index] = q
-        self.computed[index] = True
+        """Keep slice ``index``: ``q`` (classes, H, W); one that is there already stays, since another thread may be reading it."""
+        if not self.computed[index]:
+            self.q[:, index] = q
+            self.computed[index] = True  # last: who sees this sees the voxels

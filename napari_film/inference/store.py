@@ -11,7 +11,10 @@ from napari_film.inference.request import ProbabilityKey, SliceResult
 
 
 class ProbabilityStore:
-    """Probabilities by key, at most ``limit`` bytes; the least recently seen goes first, and what is held never."""
+    """Probabilities by key, at most ``limit`` bytes; the least recently seen goes first, and what is held never.
+
+    Where nothing is held, the one seen last stays even if it is larger than the limit.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -49,6 +52,7 @@ class ProbabilityStore:
     def hold(self, keys: Iterable[ProbabilityKey]) -> None:
         """Let none of ``keys`` go from now on, however little room there is: what is shown must not vanish while it is computed."""
         self._held = frozenset(keys)
+        self._make_room()  # for what was held before
 
     def clear(self) -> None:
         """Keep nothing."""
@@ -60,8 +64,8 @@ class ProbabilityStore:
         return sum(kept.q.nbytes for kept in self._kept.values())
 
     def _make_room(self) -> None:
-        newest = next(reversed(self._kept), None)
-        for key in [key for key in self._kept if key != newest and key not in self._held]:
+        staying = self._held or frozenset([*self._kept][-1:])
+        for key in [key for key in self._kept if key not in staying]:
             if self.nbytes <= self._limit:
                 return
             del self._kept[key]

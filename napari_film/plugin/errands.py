@@ -97,17 +97,20 @@ class Errands:
 
     def _live(self) -> None:
         while (errand := self._waiting.get()) is not None:
-            if errand.stopped.is_set():
-                continue
-            try:
-                answer = errand.work(errand.stopped.is_set)
-            except InputError as error:
-                self._answer(errand, errand.failed, str(error))
-            except Exception as error:  # noqa: BLE001  # the thread must live on, whatever a file or memory does
-                _log.error("an errand failed", exc_info=error)
-                self._answer(errand, errand.failed, f"That stopped unexpectedly ({type(error).__name__}: {error}).")
-            else:
-                self._answer(errand, errand.done, answer)
+            if not errand.stopped.is_set():
+                self._run(errand)
+            del errand  # while it waits for the next, the thread keeps no masks alive
+
+    def _run(self, errand: _Errand) -> None:
+        try:
+            answer = errand.work(errand.stopped.is_set)
+        except InputError as error:
+            self._answer(errand, errand.failed, str(error))
+        except Exception as error:  # noqa: BLE001  # the thread must live on, whatever a file or memory does
+            _log.error("an errand failed", exc_info=error)
+            self._answer(errand, errand.failed, f"That stopped unexpectedly ({type(error).__name__}: {error}).")
+        else:
+            self._answer(errand, errand.done, answer)
 
     def _answer(self, errand: _Errand, deliver: Callable[[Any], None], answer: Any) -> None:
         def step() -> None:
