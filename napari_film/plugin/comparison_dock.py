@@ -49,6 +49,7 @@ class ComparisonDock(QWidget):
         self.inside_button.clicked.connect(lambda: self.open(self.film_panel))
         session.checkpoint_changed.connect(lambda _: self._show_space())
         session.choices_changed.connect(self._show_space)
+        workbench.fieldChanged.connect(lambda _: self._show_space())
         self._tabs.currentChanged.connect(lambda _: self._show_space())
         self._shown: Any = None
 
@@ -85,7 +86,7 @@ class ComparisonDock(QWidget):
             self.film_panel.setSpace(None)
             return
         choices = [choice]
-        if name is not None:
+        if name is not None and name in choice.metadata:  # while another model is being shown it is still one of the former's
             choices = [Choice(choice.header, {**choice.metadata, name: value}) for value in steps(choice.header, name)]
         conditions = {summary(each): each.conditions()[0] for each in choices}
         wanted = (checkpoint, conditions)

@@ -1,6 +1,6 @@
 """The table of numbers, wired: what is compared, with which reference, computed as an errand when all masks are whole."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,17 +16,18 @@ from napari_film.plugin.appearance import summary
 from napari_film.plugin.choice import Choice
 from napari_film.plugin.composition import Composition
 from napari_film.plugin.errands import Cancelled, Errands
-from napari_film.plugin.layers import label_names, volume_from_layer
+from napari_film.plugin.layers import borrow_geometry, label_names, volume_from_layer
 from napari_film.plugin.live_array import LiveArray
 from napari_film.plugin.numbers_panel import NumbersPanel
-from napari_film.plugin.session import SegmentationSession
+from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.workbench import Workbench
-from napari_film.volume import slicing
+from napari_film.volume import Volume, slicing
 
 if TYPE_CHECKING:
     import napari.viewer
 
 _TOPIC = "numbers"
+_SEVERAL = "The foreground of all classes counts together."
 
 
 class _Foregrounds(Mapping[str, NDArray[np.bool_]]):
@@ -59,6 +60,7 @@ class Numbers(QObject):
         self._workbench = workbench
         self._panel = panel
         self._asked = False
+        self._counted: object = None  # what the shown numbers are of
         self._emitters = [getattr(viewer.layers.events, name) for name in ("inserted", "removed", "renamed")]
         for emitter in self._emitters:
             emitter.connect(self._show_references)
@@ -67,6 +69,10 @@ class Numbers(QObject):
         panel.referenceChanged.connect(self._show_labels)
         panel.failed.connect(show_error)
         session.compared_progress_changed.connect(self._progressed)
+        session.state_changed.connect(self._stopped)
+        session.shown_changed.connect(self._show_whether_outdated)
+        session.choices_changed.connect(self._show_offer)
+        workbench.fieldChanged.connect(lambda _: self._show_offer())
         session.released.connect(lambda _: self._forget())
         session.checkpoint_changed.connect(lambda _: self._forget())
         self._show_references()
@@ -83,6 +89,7 @@ class Numbers(QObject):
             show_error("No images are open yet; press Segment first, then masks can be compared.")
             return
         self._asked = True
+        self._show_offer()
         try:
             self._workbench.compare()
         except InputError as error:
@@ -100,18 +107,38 @@ class Numbers(QObject):
     def _forget(self) -> None:
         self.cancel()
         self._panel.setComparison(None)
+        self._panel.setNotices([])
 
     def _progressed(self, done: int = 0, total: int = 0) -> None:
         """Go on to the numbers once every mask is whole."""
-        if not self._asked or not self._session.compared:
+        if not self._asked:
             return
-        missing = [choice for choice in self._session.compared if not self._complete(choice)]
-        whole = len(self._session.compared) - len(missing)
-        if missing:
-            self._panel.setBusy(f"{whole} of {len(self._session.compared)} values are computed.")
-            return
-        self._asked = False
-        self._start()
+        compared = self._session.compared
+        whole = sum(map(self._complete, compared))
+        if not compared:  # they were taken away
+            self.cancel()
+        elif whole < len(compared):
+            self._panel.setBusy(f"{whole} of {len(compared)} values are computed.")
+        else:
+            self._asked = False
+            self._start()
+
+    def _stopped(self, state: State) -> None:
+        """Do without where the masks were cancelled or cannot be computed."""
+        if self._asked and state in (State.READY, State.FAILED) and not all(map(self._complete, self._session.compared)):
+            self.cancel()
+
+    def _what(self) -> object:
+        """What numbers would be of now."""
+        session = self._session
+        return session.compared, session.choices.get("A"), session.postprocessing
+
+    def _show_whether_outdated(self) -> None:
+        if self._session.compared and self._panel.comparison() is not None and self._what() != self._counted:
+            self._panel.outdate()
+
+    def _show_offer(self) -> None:
+        self._panel.setOffersReference(not _are_structures(self._workbench.compared()))
 
     def _complete(self, choice: Choice) -> bool:
         results = self._session.results_of(choice)
@@ -122,21 +149,22 @@ class Numbers(QObject):
         prepared, header = session.prepared, session.header
         if prepared is None or header is None:
             return
-        target = header.metadata_schema.target
-        varies = target is not None and len({choice.metadata[target.name] for choice in session.compared}) > 1
+        varies = _are_structures(session.compared)
         masks = {summary(choice): results.composition() for choice in session.compared if (results := session.results_of(choice))}
         a = session.results_of(session.choices["A"])
-        first = a.composition() if a is not None and a.complete and not varies else None
+        alike = not _are_structures((*session.compared, session.choices["A"]))
+        first = a.composition() if a is not None and a.complete and alike else None
         layer = self._reference() if not varies else None
         reference = None
         if layer is not None:
             try:
-                reference = volume_from_layer(layer)
+                reference = self._volume(layer)
             except InputError as error:
                 show_error(str(error))
                 panel.setBusy(None)
                 return
         label, tolerance = panel.label(), panel.tolerance()
+        counted, notices = self._what(), [_SEVERAL] if len(header.classes) > 1 else []
         axes = slicing(prepared.reference.grid, prepared.preprocessing.slice_axis).grid(prepared.reference.grid)
         voxel_mm3 = abs(float(np.linalg.det(prepared.reference.affine[:3, :3])))
 
@@ -162,7 +190,9 @@ class Numbers(QObject):
             comparison, sentence = answer
             panel.setBusy(None)
             panel.setComparison(comparison)
-            panel.setNotices([sentence] if sentence else [])
+            panel.setNotices([*notices, *([sentence] if sentence else [])])
+            self._counted = counted
+            self._show_whether_outdated()
 
         def failed(sentence: str) -> None:
             panel.setBusy(None)
@@ -183,6 +213,11 @@ class Numbers(QObject):
     def _reference(self) -> Labels | None:
         return next((layer for layer in self._references() if layer.name == self._panel.reference()), None)
 
+    def _volume(self, layer: Labels) -> Volume:
+        """The voxels of a reference; one that was drawn by hand lies where the image does that it was drawn on."""
+        borrow_geometry(layer, self._viewer.layers)
+        return volume_from_layer(layer)
+
     def _show_references(self, event: object = None) -> None:
         self._panel.setReferences([layer.name for layer in self._references()])
 
@@ -192,7 +227,13 @@ class Numbers(QObject):
         if layer is not None:
             try:
                 names = label_names(layer)
-                labels = {label: names.get(label, "") for label in labels_in(volume_from_layer(layer))}
+                labels = {label: names.get(label, "") for label in labels_in(self._volume(layer))}
             except InputError as error:
                 show_error(str(error))
         self._panel.setLabels(labels)
+
+
+def _are_structures(choices: Sequence[Choice]) -> bool:
+    """Whether the masks of ``choices`` are of different things that are looked for: they have nothing to agree on."""
+    targets = {None if (target := choice.header.metadata_schema.target) is None else choice.metadata[target.name] for choice in choices}
+    return len(targets) > 1 or any(choice.all_values for choice in choices)

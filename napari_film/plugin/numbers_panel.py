@@ -131,6 +131,11 @@ class NumbersPanel(QWidget):
         self._notices = tuple(notices)
         self._show_status()
 
+    def outdate(self) -> None:
+        """Say that what is shown was computed before a choice."""
+        self._stale = self._comparison is not None and bool(self._comparison.rows)
+        self._show_status()
+
     def setOffersReference(self, on: bool) -> None:
         """Offer a reference, or say why there is none: the values of a target field are different structures."""
         for widget in (self._reference, self._label, self._tolerance):
@@ -222,14 +227,14 @@ class NumbersPanel(QWidget):
         self._show_choosers()
         (reference, label), self._told = self._told, (self.reference(), self.label())
         if self._told != (reference, label):
-            self._outdate()
+            self.outdate()
         if self._told[0] != reference:
             self.referenceChanged.emit(self._told[0])
         if self._told[1] != label:
             self.labelChanged.emit(self._told[1])
 
     def _tolerance_changed(self, tolerance: float) -> None:
-        self._outdate()
+        self.outdate()
         self.toleranceChanged.emit(tolerance)
 
     def _show_choosers(self) -> None:
@@ -238,11 +243,6 @@ class NumbersPanel(QWidget):
         self._reference.setEnabled(idle)
         for chooser in (self._label, self._tolerance):
             chooser.setEnabled(idle and self.reference() is not None)
-
-    def _outdate(self) -> None:
-        """Say that what is shown was computed before a choice."""
-        self._stale = self._comparison is not None and bool(self._comparison.rows)
-        self._show_status()
 
     def _show_status(self) -> None:
         sentences = list(self._notices)
