@@ -152,8 +152,12 @@ class MaskViews(QObject):
             self.slots.show(slot, live, self._appearance(session.choices[slot], live))
         if len(shown) == len(SLOTS) and self.slots.compares:
             self.slots.show_difference(shown["A"], shown["B"], (summary(session.choices["A"]), summary(session.choices["B"])))
-        self.slots.arrange()
+        in_grid = self._layout == "grid" and bool(session.compared)
+        self.slots.set_aside(in_grid)
+        if in_grid:  # out of view before the grid comes, and into it again after it went
+            self.slots.arrange()
         self._show_compared()
+        self.slots.arrange()
         self._forget_cleaned()
         self._rest.start()
 
@@ -317,6 +321,8 @@ class MaskViews(QObject):
     def _take_gallery_away(self) -> None:
         if self._laid_out is None:
             self.gallery.close()
+            self.slots.set_aside(False)
+            self.slots.arrange()
 
     def _timer(self, pause: int, action: Callable[[], None]) -> QTimer:
         timer = QTimer(self)

@@ -42,6 +42,7 @@ class SlotLayers:
         self._outline = False
         self._hidden = False
         self._compares = False
+        self._aside = False
 
     def open(self, reference: "Image", geometry: LayerGeometry, labels: int) -> None:
         """Stand ready for masks of at most ``labels`` labels on the grid of ``reference``."""
@@ -111,6 +112,10 @@ class SlotLayers:
         """Hide all masks, or show them again."""
         self._hidden = on
 
+    def set_aside(self, on: bool) -> None:
+        """Take all out of view while the grid has the canvas to itself: a layer that is seen has a cell there."""
+        self._aside = on
+
     def set_difference(self, on: bool) -> None:
         """Show the difference in place of the masks, or these again."""
         self._compares = on
@@ -165,9 +170,9 @@ class SlotLayers:
             opacity = self._opacity(slot)
             if opacity > 0:
                 _put(mask.layer, "opacity", opacity)
-            _put(mask.layer, "visible", opacity > 0 and not self._hidden and not self._compares)
+            _put(mask.layer, "visible", opacity > 0 and not self._hidden and not self._compares and not self._aside)
         if self._difference is not None:
-            _put(self._difference.layer, "visible", not self._hidden)
+            _put(self._difference.layer, "visible", not self._hidden and not self._aside)
         for mask in self._all():
             _put(mask.layer, "contour", int(self._outline))
 

@@ -6,15 +6,14 @@ from itertools import product
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QMouseEvent
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema, Value
+from napari_film.conditioning import CategoricalField, ContinuousField, MetadataError, MetadataSchema, Value
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken
-from napari_film.plugin.number_box import NumberBox
 
 _LAYOUTS = {"grid": "Grid", "stacked": "Stacked layers"}
-_POINTS = (2, 9)  # of a continuous field
+_POINTS = 5  # of a continuous field, evenly from end to end, until a person writes others
 _ONE = "This model takes no metadata, so there is one mask."
 
 
@@ -31,6 +30,7 @@ class ValuesForm(QWidget):
         self._pickers: dict[str, _Values | _Points] = {}
         self._busy = False
         self._fields = QFormLayout()
+        self._fields.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self._count = QLabel()
         self._count.setObjectName("film_values_count")
         self._count.setWordWrap(True)
@@ -70,9 +70,9 @@ class ValuesForm(QWidget):
             picker.changed.connect(self._show_count)
             picker.setAll(field.name == chosen)
             self._pickers[field.name] = picker
-            self._fields.addRow(spoken(field.name), picker)
+            unit = f" ({field.unit})" if isinstance(field, ContinuousField) and field.unit else ""
+            self._fields.addRow(spoken(field.name) + unit, picker)
         self.setCurrent(current)
-        self._compute.setEnabled(bool(self._pickers))
 
     def setCurrent(self, metadata: Mapping[str, Value]) -> None:
         """Say what the metadata are now: fields of which no values were picked have this one."""
@@ -82,7 +82,13 @@ class ValuesForm(QWidget):
         self._show_count()
 
     def value(self) -> list[dict[str, Value]]:
-        """Metadata of each mask that is asked for: each picked value of one field with each of the others."""
+        """Metadata of each mask that is asked for: each picked value of one field with each of the others.
+
+        Raises
+        ------
+        MetadataError
+            If points of a continuous field are no numbers, or out of its range.
+        """
         names = list(self._pickers)
         return [dict(zip(names, values, strict=True)) for values in product(*(picker.value() for picker in self._pickers.values()))]
 
@@ -99,6 +105,7 @@ class ValuesForm(QWidget):
         self._busy = on
         self._compute.setText("Cancel" if on else "All values at once")
         self._bar.setVisible(on)
+        self._show_count()
 
     def setProgress(self, done: int, total: int) -> None:
         """Show how many slices of all masks were computed."""
@@ -119,8 +126,13 @@ class ValuesForm(QWidget):
             self.computeClicked.emit(self.value())
 
     def _show_count(self) -> None:
-        count = math.prod(len(picker.value()) for picker in self._pickers.values())
-        self._count.setText(_ONE if not self._pickers else f"{count} mask{'s' * (count != 1)}")
+        try:
+            count = math.prod(len(picker.value()) for picker in self._pickers.values())
+        except MetadataError as error:
+            self._count.setText(f"⚠ {error}")
+        else:
+            self._count.setText(_ONE if not self._pickers else f"{count} mask{'s' * (count != 1)}")
+        self._compute.setEnabled(self._busy or (bool(self._pickers) and not self._count.text().startswith("⚠")))
 
 
 class _Values(QPushButton):
@@ -179,8 +191,8 @@ class _StayingMenu(QMenu):
             super().mouseReleaseEvent(event)
 
 
-class _Points(QWidget):
-    """How many points of a continuous field, evenly spaced; one stands for the current value."""
+class _Points(QLineEdit):
+    """Points of a continuous field, with commas between them; nothing stands for the current value."""
 
     changed = Signal()
 
@@ -188,26 +200,25 @@ class _Points(QWidget):
         super().__init__()
         self._field = field
         self._current: Value = field.default
-        self._number = NumberBox(1, _POINTS[1])
-        self._number.setSuffix(" points")
-        self._number.setSpecialValueText("current value")
-        self._number.valueChanged.connect(lambda _: self.changed.emit())
-        line = QHBoxLayout(self)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(self._number)
+        self.setPlaceholderText("current value")
+        self.setToolTip(f"Points with commas between them: {field.expected}.")
+        self.editingFinished.connect(self.changed)
+        self.textEdited.connect(lambda _: self.changed.emit())
 
     def value(self) -> Sequence[Value]:
-        count = round(self._number.value())
-        if count < _POINTS[0]:
-            return [self._current]
-        low, high = self._field.minimum, self._field.maximum
-        return [low + (high - low) * point / (count - 1) for point in range(count)]
+        words = [word for word in self.text().replace(";", ",").split(",") if word.strip()]
+        points: list[Value] = [self._field.resolve(word.strip())[0] for word in words]
+        return list(dict.fromkeys(points)) or [self._current]
 
     def setAll(self, on: bool) -> None:
-        self._number.setValue(5 if on else 1)
+        low, high = self._field.minimum, self._field.maximum
+        points = [low + (high - low) * point / (_POINTS - 1) for point in range(_POINTS)]
+        self.setText(", ".join(f"{point:.6g}" for point in points) if on else "")
+        self.changed.emit()
 
     def setCurrent(self, value: Value) -> None:
         self._current = value
+        self.changed.emit()
 
 
 def _button(text: str, name: str) -> QPushButton:

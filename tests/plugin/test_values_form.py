@@ -2,9 +2,9 @@
 
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QMenu, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QMenu, QProgressBar, QPushButton
 
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataError, MetadataSchema
 from napari_film.plugin.values_form import ValuesForm
 
 TUMOR = CategoricalField(name="tumor_type", role="target", values=("astrocytoma", "ependymoma", "hemangioblastoma"))
@@ -83,19 +83,31 @@ def test_all_and_only_the_current_one(qtbot, form):
     assert count(form) == "1 mask"
 
 
-def test_points_of_a_number(form):
-    box = form.findChild(QWidget, "film_values_age").findChild(QDoubleSpinBox)
-    assert box.text() == "current value"
+def test_points_of_a_number(qtbot, form):
+    box = form.findChild(QLineEdit, "film_values_age")
+    assert box.placeholderText() == "current value"
     assert {metadata["age"] for metadata in form.value()} == {42.0}
-    box.setValue(3)
-    assert [metadata["age"] for metadata in form.value()][:3] == [0.0, 50.0, 100.0]
+    qtbot.keyClicks(box, "0, 50; 62.5")
+    assert [metadata["age"] for metadata in form.value()][:3] == [0.0, 50.0, 62.5]
     assert count(form) == "9 masks"
-    box.setValue(100)
-    assert len(form.value()) == 27
+    qtbot.keyClicks(box, ", 50")  # asked for twice, computed once
+    assert len(form.value()) == 9
+
+
+def test_points_that_are_none_are_told(qtbot, form):
+    box, compute = form.findChild(QLineEdit, "film_values_age"), button(form, "film_all_at_once")
+    qtbot.keyClicks(box, "40, old")
+    assert count(form) == "⚠ age is 'old', which is no number; give a number from 0 to 100 years."
+    assert not compute.isEnabled()
+    with pytest.raises(MetadataError, match="no number"):
+        form.value()
+    box.clear()
+    qtbot.keyClicks(box, "40")
+    assert compute.isEnabled()
 
 
 def test_each_mask_is_one_that_the_schema_takes(form):
-    form.findChild(QWidget, "film_values_age").findChild(QDoubleSpinBox).setValue(7)
+    form.findChild(QLineEdit, "film_values_age").setText("1, 20, 33.25")
     assert all(SCHEMA.resolve(metadata).values == metadata for metadata in form.value())
 
 
