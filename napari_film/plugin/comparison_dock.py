@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_film.inference.film_space import FiLMSpace, film_space
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 NAME = "FiLM comparison"
 _TOPIC = "film space"
-_HEIGHT = 235  # px: γ and β of four values, or a table of as many
+_SIZE = QSize(900, 250)  # px at first: γ and β of four values, or a table of as many
+_LEAST = 140  # px of height
 
 
 class ComparisonDock(QWidget):
@@ -42,7 +43,7 @@ class ComparisonDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._tabs)
-        self.setMinimumHeight(_HEIGHT)
+        self.setMinimumHeight(_LEAST)
         self.numbers_button = _button("Table below the picture", "film_numbers", "Volumes, components, Dice and distances of the masks.")
         self.inside_button = _button("Plot γ and β below the picture", "film_inside", "Where the network listens to the metadata.")
         self.numbers_button.clicked.connect(lambda: self.open(self.numbers_panel))
@@ -52,6 +53,10 @@ class ComparisonDock(QWidget):
         workbench.fieldChanged.connect(lambda _: self._show_space())
         self._tabs.currentChanged.connect(lambda _: self._show_space())
         self._shown: Any = None
+
+    def sizeHint(self) -> QSize:
+        """The size at first; a person can make it lower."""
+        return _SIZE
 
     def open(self, panel: QWidget) -> None:
         """Show a panel below the canvas."""
