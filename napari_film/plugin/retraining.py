@@ -11,7 +11,6 @@ from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
-from napari_film.comparison.noise_floor import NoiseFloor, noise_floor
 from napari_film.errors import InputError
 from napari_film.header import Header
 from napari_film.plugin.appearance import summary
@@ -28,6 +27,8 @@ from napari_film.volume import SliceAxis
 
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_film.comparison.noise_floor import NoiseFloor
 
 _TOPIC = "noise floor"
 _BEYOND = 4  # place in COLOURS: yellow
@@ -71,7 +72,9 @@ class Retraining(QObject):
         names = summary(choices["A"]), summary(choices["B"])
         axis, wanted, reference = self._images.slice_axis, preferences(), layers[0]
 
-        def work(cancelled: Cancelled) -> NoiseFloor | None:
+        def work(cancelled: Cancelled) -> "NoiseFloor | None":
+            from napari_film.comparison.noise_floor import noise_floor  # and torch: on the thread of errands
+
             return noise_floor(
                 list(checkpoints),
                 volumes,
@@ -83,7 +86,7 @@ class Retraining(QObject):
                 cancelled=cancelled,
             )
 
-        def done(floor: NoiseFloor | None) -> None:
+        def done(floor: "NoiseFloor | None") -> None:
             self.panel.setBusy(False)
             if floor is not None and reference in self._viewer.layers:
                 self._show(floor, reference, axis, names)
@@ -106,7 +109,7 @@ class Retraining(QObject):
 
         return tell
 
-    def _show(self, floor: NoiseFloor, reference: Image, axis: SliceAxis, names: tuple[str, str]) -> None:
+    def _show(self, floor: "NoiseFloor", reference: Image, axis: SliceAxis, names: tuple[str, str]) -> None:
         """Add the averages of A and B, what retraining alone moves, and where the difference goes beyond it."""
         geometry = geometry_of(reference)
         count = len(floor.names)
