@@ -66,6 +66,16 @@ class Blank:
         return np.array(self._whole[index])
 
 
+class MadeAnew:
+    """What ``make`` gives, each time somebody looks: for a layer out of view, which shall keep no voxels alive."""
+
+    def __init__(self, make: Callable[[], Source]) -> None:
+        self._make = make
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        return self._make()[index]
+
+
 class LiveLabels:
     """Labels of a composition; NOT_COMPUTED where a part of it was not computed.
 
