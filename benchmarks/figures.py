@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 Kind = Literal["ratio", "check", "rate", "time", "memory"]
 KINDS: tuple[Kind, ...] = ("ratio", "check", "rate", "time", "memory")
@@ -41,6 +41,10 @@ class Figure(BaseModel, frozen=True):
         return None if self.at_most is None else self.median <= self.at_most
 
 
+FIGURES = TypeAdapter(list[Figure])
+"""How one process tells another what it found: a line of JSON."""
+
+
 class Report(BaseModel, frozen=True):
     """What a case found, in the order of its figures, and what a reader must know about how."""
 
@@ -62,10 +66,10 @@ class _Spread(BaseModel, frozen=True):
         return cls(median=statistics.median(values), low=low, high=high, runs=len(values))
 
 
-def time_figure(what: str, seconds: Sequence[float]) -> Figure:
-    """Milliseconds of several runs."""
+def time_figure(what: str, seconds: Sequence[float], *, at_most: float | None = None) -> Figure:
+    """Milliseconds of several runs; ``at_most`` in milliseconds."""
     milliseconds = [1000 * value for value in seconds]
-    return Figure(kind="time", what=what, unit="ms", best=min(milliseconds), **_Spread.of(milliseconds).model_dump())
+    return Figure(kind="time", what=what, unit="ms", best=min(milliseconds), at_most=at_most, **_Spread.of(milliseconds).model_dump())
 
 
 def ratio_figure(
@@ -83,6 +87,12 @@ def ratio_figure(
     ratios = [factor * a / b for a, b in zip(over, under, strict=True)]
     best = factor * min(over) / min(under)
     return Figure(kind="ratio", what=what, unit=unit, best=best, at_least=at_least, at_most=at_most, **_Spread.of(ratios).model_dump())
+
+
+def quotient_figure(what: str, over: Sequence[float], under: Sequence[float], *, at_most: float | None = None) -> Figure:
+    """``over / under`` of each round, which are no single runs: there is no best one."""
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return Figure(kind="ratio", what=what, unit="x", at_most=at_most, **_Spread.of(ratios).model_dump())
 
 
 def rate_figure(what: str, flop: float, seconds: Sequence[float]) -> Figure:

@@ -4,13 +4,17 @@ So neither side's allocator, caches or threads touch the other's, and whatever e
 The process is `benchmarks.worker`; a side knows no torch.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
@@ -67,9 +71,21 @@ class Memory(BaseModel, frozen=True):
     peak: int
 
 
+@cache
+def state_folder() -> Path:
+    """Where the dock remembers a person's choices while benchmarks run: a folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="napari-film-benchmarks-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(*, memory_kept: bool = False) -> dict[str, str]:
-    """Environment of a process without any allocator setting, or with glibc told to keep all memory that was ever freed."""
+    """Environment of a process without any allocator setting, or with glibc told to keep all memory that was ever freed.
+
+    What a person's own dock remembers is neither read nor changed.
+    """
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    plain["XDG_STATE_HOME"] = str(state_folder())
     return {**plain, "MALLOC_MMAP_THRESHOLD_": _KEPT, "MALLOC_TRIM_THRESHOLD_": _KEPT} if memory_kept else plain
 
 
