@@ -1,5 +1,6 @@
 """Masks under several condition values, all in view: each in a cell of the viewer's grid, or stacked on the image."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,13 +10,13 @@ from napari_film.plugin.appearance import Appearance
 from napari_film.plugin.layer_geometry import LayerGeometry
 from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
 from napari_film.plugin.live_array import LiveLabels
-from napari_film.plugin.mask_layer import COLOURS, MaskLayer, palette
+from napari_film.plugin.mask_layer import COLOURS, OPACITY, MaskLayer, palette
 
 if TYPE_CHECKING:
     import napari.viewer
 
 Layout = Literal["grid", "stacked"]
-_TITLE = 12  # pt
+_TITLES = (6, 12)  # pt, smallest and largest
 _SPACING = 4  # px between cells
 
 
@@ -30,11 +31,18 @@ class Gallery:
         self._cells: list[tuple[MaskLayer, Image | None]] = []
         self._hidden: list[Any] = []
         self._grid: tuple[bool, int, float] | None = None
+        self._outline = False
+        self._masks_hidden = False
 
     @property
     def masks(self) -> list[Labels]:
         """The layers of the masks, in order."""
-        return [mask.layer for mask, _ in self._cells]
+        return [mask.layer for mask in self.looks]
+
+    @property
+    def looks(self) -> list[MaskLayer]:
+        """What keeps those layers, in order."""
+        return [mask for mask, _ in self._cells]
 
     @property
     def images(self) -> list[Image]:
@@ -54,6 +62,7 @@ class Gallery:
     ) -> None:
         """Lay out ``masks``, each under its title, on ``frame`` of the image; takes away what was laid out before."""
         self.close()
+        size = self._title_size(titles)
         if layout == "grid":
             self._hide_others()
         for number, ((source, appearance), title) in enumerate(zip(masks, titles, strict=True)):
@@ -61,8 +70,9 @@ class Gallery:
             mask = MaskLayer(reference, geometry, palette(number % len(COLOURS), labels), name=title)
             mask.show(source, _titled(appearance, title))
             mask.layer.name_overlay.visible = layout == "grid"
-            mask.layer.name_overlay.font_size = _TITLE
+            mask.layer.name_overlay.font_size = size
             self._cells.append((mask, image))
+        self._arrange()
         # The cells come first in the list: a grid counts layers off in pairs from there, the hidden ones too.
         place = 0 if layout == "grid" else len(self._viewer.layers)
         for mask, image in self._cells:
@@ -89,13 +99,13 @@ class Gallery:
 
     def set_outline(self, on: bool) -> None:
         """Draw outlines, or fill."""
-        for layer in self.masks:
-            layer.contour = int(on)
+        self._outline = on
+        self._arrange()
 
     def set_hidden(self, on: bool) -> None:
         """Make the masks transparent, or show them again; their cells stay where they are."""
-        for layer in self.masks:
-            layer.opacity = 0.0 if on else 0.6
+        self._masks_hidden = on
+        self._arrange()
 
     def has(self, layer: Any) -> bool:
         """Whether ``layer`` is one of those laid out."""
@@ -121,6 +131,17 @@ class Gallery:
         if hidden:
             self._viewer.reset_view()
 
+    def _arrange(self) -> None:
+        for mask in self.looks:
+            mask.want(contour=int(self._outline), opacity=0.0 if self._masks_hidden else OPACITY)
+
+    def _title_size(self, titles: Sequence[str]) -> int:
+        """Size in pt at which the longest title fits into its cell, as the canvas is now."""
+        columns = math.ceil(math.sqrt(max(len(titles), 1)))
+        letters = max((len(title) for title in titles), default=1)
+        width = int(self._viewer.canvas.size[1]) / columns
+        return int(min(max(width / letters, _TITLES[0]), _TITLES[1]))
+
     def _hide_others(self) -> None:
         self._hidden = [layer for layer in self._viewer.layers if layer.visible]
         for layer in self._hidden:
@@ -136,6 +157,7 @@ def _copy(reference: Image, frame: int, name: str) -> Image:
         contrast_limits=tuple(reference.contrast_limits),
         colormap=reference.colormap,
         gamma=reference.gamma,
+        rgb=False,  # napari takes three or four voxels along the last axis for colours
         **arguments,
     )
 

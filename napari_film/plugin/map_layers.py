@@ -8,7 +8,7 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap, ensure_colormap
 
 from napari_film.plugin.layer_geometry import LayerGeometry
-from napari_film.plugin.layers import mask_layer_kwargs
+from napari_film.plugin.layers import METADATA_KEY, mask_layer_kwargs
 from napari_film.plugin.live_array import LiveArray, LiveDisagreement, LiveLabels, LiveSensitivity, Source
 
 if TYPE_CHECKING:
@@ -47,20 +47,24 @@ class MapLayers:
         return self._maps[kind][0] if kind in self._maps else None
 
     def show(self, kind: Map, masks: Sequence[LiveLabels], reference: Image, geometry: LayerGeometry) -> None:
-        """Show a map over ``masks``: white to black by how far the probability moves, or by how many call a voxel foreground."""
+        """Show a map over ``masks``: how far the probability moves, 0 to 1, or how many call a voxel foreground, 0 to all of them."""
         source = _SOURCES[kind](masks)
         limits = (0.0, 1.0) if kind == "sensitivity" else (0.0, float(max(len(masks), 1)))
         if kind in self._maps:
             layer, array = self._maps[kind]
             array.source = source
-            if tuple(layer.contrast_limits) != limits:
-                layer.contrast_limits = limits
+            if layer.metadata[METADATA_KEY]["masks"] != len(masks):
+                layer.metadata[METADATA_KEY]["masks"] = len(masks)
+                layer.name = _name(kind, masks)
+                layer.contrast_limits_range = layer.contrast_limits = limits
+            layer.name_overlay.visible = bool(self._viewer.canvas.grid.enabled)  # there it has a cell of its own
             layer.refresh(extent=False)
             return
         array = LiveArray(geometry.shape, np.float32, source)
-        arguments = mask_layer_kwargs(reference, name=f"{kind} over {len(masks)} masks")
-        arguments["metadata"]["napari_film"]["stand_in"] = True
+        arguments = mask_layer_kwargs(reference, name=_name(kind, masks))
+        arguments["metadata"][METADATA_KEY] |= {"stand_in": True, "masks": len(masks)}
         layer = Image(array, contrast_limits=limits, colormap=rising(_COLOURMAPS[kind]), rgb=False, **arguments)
+        layer.name_overlay.visible = bool(self._viewer.canvas.grid.enabled)
         self._maps[kind] = (layer, array)
         self._viewer.add_layer(layer)
 
@@ -88,3 +92,7 @@ class MapLayers:
         """Take all maps away."""
         for kind in list(self._maps):
             self.remove(kind)
+
+
+def _name(kind: Map, masks: Sequence[LiveLabels]) -> str:
+    return f"{kind} over {len(masks)} masks"

@@ -4,7 +4,7 @@ What was not computed is veiled in grey: it is neither background nor a class. T
 follows the session; released or copied, it becomes an ordinary one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class MaskLayer:
         blank = Blank(geometry.shape, NOT_COMPUTED, np.uint8)
         self._array = LiveArray(geometry.shape, np.uint8, blank)
         self._said: Appearance | None = None
+        self._wanted: dict[str, Any] = {}
         arguments = mask_layer_kwargs(reference, name=name)
         self.layer: Labels = Labels(self._array, opacity=OPACITY, colormap=DirectLabelColormap(color_dict=dict(colours)), **arguments)
         self.layer.editable = False
@@ -61,6 +62,19 @@ class MaskLayer:
     def source(self) -> Source:
         """What is looked into."""
         return self._array.source
+
+    @property
+    def finished(self) -> bool:
+        """Whether what is said of the mask is said of a whole one."""
+        return self._said is not None and self._said.sidecar is not None
+
+    def want(self, **properties: Any) -> None:
+        """Set what is to be otherwise than it was wanted before: what a person changed meanwhile stays as it is."""
+        for name, value in properties.items():
+            if self._wanted.get(name) != value:
+                self._wanted[name] = value
+                if getattr(self.layer, name) != value:  # setting it costs a drawing
+                    setattr(self.layer, name, value)
 
     def show(self, source: Source, appearance: Appearance) -> None:
         """Look into another mask, under its own name."""
@@ -83,9 +97,11 @@ class MaskLayer:
         self.layer.refresh(extent=False)
 
     def release(self) -> None:
-        """Let the layer be an ordinary one from now on, that a person may paint in."""
+        """Let the layer be an ordinary one from now on, that a person sees and may paint in."""
         freeze(self.layer)
         self.layer.editable = True
+        self.layer.opacity = OPACITY
+        self.layer.visible = True
 
     def copy(self, appearance: Appearance) -> Labels:
         """Give an ordinary layer of the mask as it is, named and with the metadata among its features."""
@@ -94,6 +110,7 @@ class MaskLayer:
         told = {name: [value] * (1 + len(appearance.names)) for name, value in appearance.metadata.items()}
         names = dict(appearance.names)
         copied.features = {"index": [0, *names], "label": ["background", *names.values()], **told}
+        _note(copied, names=names, sidecar=appearance.sidecar)
         freeze(copied)
         return copied
 
@@ -128,9 +145,3 @@ def provenance(layer: Labels) -> Mapping[str, Any] | None:
 def _note(layer: Labels, **facts: Any) -> None:
     """Keep ``facts`` with a layer, for the writer."""
     layer.metadata = {**layer.metadata, METADATA_KEY: {**layer.metadata[METADATA_KEY], **facts}}
-
-
-def visible_or_not(layers: Sequence[MaskLayer], on: bool) -> None:
-    """Show or hide several layers."""
-    for mask in layers:
-        mask.layer.visible = on

@@ -4,7 +4,8 @@ Each of these layers looks into the session's probabilities; here they are told 
 whole mask and so time: they are errands, and a layer shows the mask as it is without until they are done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_film.plugin.choice import Choice, Condition
 from napari_film.plugin.composition import Composition
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.gallery import Gallery, Layout
-from napari_film.plugin.live_array import LiveLabels
+from napari_film.plugin.live_array import LiveLabels, MadeAnew
 from napari_film.plugin.map_layers import Map, MapLayers
 from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.selection import SLOTS, Slot
@@ -47,7 +48,7 @@ class MaskViews(QObject):
     """
 
     left = Signal()  # a person took the shown mask away
-    lost = Signal()  # a person took something else away: a map, or a cell
+    lost = Signal()  # a person took something else away: a map, a cell, the difference or the other slot's mask
     cleaning = Signal(str)  # how it stands with the clean-up, in a few words; empty where there is nothing to say
 
     def __init__(
@@ -73,6 +74,7 @@ class MaskViews(QObject):
         self._laid_out: tuple[tuple[Choice, ...], Layout] | None = None
         self._mapped: set[Map] = set()
         self._arrived: set[tuple[Condition, int]] = set()
+        self._under_way: Any = None  # identity of what is being cleaned up
         self._cleaned: dict[Any, tuple[Composition, NDArray[np.uint8]]] = {}  # the compositions keep their identities alive
         self._rest = self._timer(_REST, self._clean)
         self._draw = self._timer(_DRAW_3D, self._look_again_in_3d)
@@ -156,6 +158,7 @@ class MaskViews(QObject):
         self.slots.set_aside(in_grid)
         if in_grid:  # out of view before the grid comes, and into it again after it went
             self.slots.arrange()
+        self._put_away()
         self._show_compared()
         self.slots.arrange()
         self._forget_cleaned()
@@ -166,7 +169,7 @@ class MaskViews(QObject):
         arrived, self._arrived = self._arrived, set()
         if not arrived or not self._open:
             return
-        self._describe_finished()
+        self._take_note_of_finished()
         if self._viewer.dims.ndisplay == 3:
             if not self._draw.isActive():
                 self._draw.start()
@@ -227,6 +230,23 @@ class MaskViews(QObject):
     def _appearance(self, choice: Choice, live: LiveLabels) -> Appearance:
         return Appearance.of(choice, live.composition, self._provenance(choice))
 
+    def _put_away(self) -> None:
+        """Let the layer of a slot out of view keep nothing alive, and still be the slot's mask if a person saves or unveils it."""
+        for slot in SLOTS:
+            if slot not in self.slots.needed and self.slots.layer(slot) is not None:
+                choice = self._session.choices[slot]
+                appearance, provenance = self._appearance(choice, self._live(choice)), self._provenance(choice)
+
+                def live(choice: Choice = choice) -> LiveLabels:
+                    return self._live(choice)
+
+                def sidecar(live: Callable[[], LiveLabels] = live, provenance: Provenance = provenance) -> Mapping[str, Any]:
+                    return provenance(live().composition)
+
+                if appearance.sidecar is not None:
+                    appearance = replace(appearance, sidecar=sidecar)
+                self.slots.show(slot, MadeAnew(live), appearance)
+
     def _show_compared(self) -> None:
         session, compared = self._session, self._session.compared
         wanted = (compared, self._layout) if self._layout is not None and compared else None
@@ -252,19 +272,23 @@ class MaskViews(QObject):
         for kind in self._mapped:
             self.maps.show(kind, live, self._images.channels[0], self._images.geometry)
 
-    def _describe_finished(self) -> None:
-        """Say of a mask that has just become whole how it was made, and clean it up."""
-        for slot in self.slots.needed:
-            mask, results = self.slots.mask(slot), self._session.results_of(self._session.choices[slot])
-            if mask is not None and results is not None and results.complete and isinstance(mask.source, LiveLabels):
-                self.slots.describe(slot, self._appearance(self._session.choices[slot], mask.source))
-                self._rest.start()
+    def _take_note_of_finished(self) -> None:
+        """Say of a mask that has just become whole how it was made, and have it cleaned up."""
+        shown = [(self.slots.mask(slot), self._session.choices[slot]) for slot in self.slots.needed]
+        if self._laid_out is not None:
+            shown += zip(self.gallery.looks, self._session.compared, strict=True)
+        for mask, choice in shown:
+            source = mask.source if mask is not None and not mask.finished else None
+            if mask is not None and isinstance(source, LiveLabels) and source.composition.complete:
+                mask.describe(replace(self._appearance(choice, source), name=mask.layer.name))
+        if self._session.postprocessing.cleans and self._to_clean():
+            self._rest.start()
 
     def _look_again(self, conditions: set[Condition]) -> None:
         def concerned(choice: Choice) -> bool:
             return not conditions.isdisjoint(choice.conditions())
 
-        self.slots.look_again([slot for slot in self.slots.needed if concerned(self._session.choices[slot])])
+        self.slots.look_again([slot for slot in SLOTS if concerned(self._session.choices[slot])])
         if self._laid_out is not None:
             self.gallery.look_again([place for place, choice in enumerate(self._session.compared) if concerned(choice)])
         if self._mapped and any(concerned(choice) for choice in self._session.compared):
@@ -291,32 +315,53 @@ class MaskViews(QObject):
             self._errands.cancel("clean")
             self.cleaning.emit("")
             return
-        compositions = self._compositions()
-        missing = [one for one in compositions if one.complete and one.identity not in self._cleaned]
+        missing = self._to_clean()
         if missing:
             composition = missing[0]
+            if self._errands.busy("clean") and self._under_way == composition.identity:
+                return
 
             def done(labels: NDArray[np.uint8] | None) -> None:
                 if labels is not None:
                     self._cleaned[composition.identity] = (composition, labels)
                     self.show()
 
+            self._under_way = composition.identity
             self._errands.submit("clean", lambda cancelled: composition.labels(cancelled), done, self.cleaning.emit)
             self.cleaning.emit(_CLEANS)
         else:
-            self.cleaning.emit("" if all(one.complete for one in compositions) else _WAITS)
+            self._errands.cancel("clean")  # what is under way is of a mask that is no longer in view
+            self.cleaning.emit("" if all(one.complete for one in self._compositions()) else _WAITS)
+
+    def _to_clean(self) -> list[Composition]:
+        """The masks in view that are whole and were not cleaned up yet."""
+        return [one for one in self._compositions() if one.complete and one.identity not in self._cleaned]
 
     def _removed(self, event: Any) -> None:
         layer = event.value
-        if self.slots.lost(layer):
+        slot = self.slots.lost(layer)
+        if slot == self._session.slot:
             self.left.emit()
+        elif slot is not None:
+            if slot in self.slots.needed and not self.slots.compares:
+                QTimer.singleShot(0, self._show_one_alone)  # napari is in the middle of removing
+        elif self.slots.lost_difference(layer):
+            QTimer.singleShot(0, self._leave_difference)
         elif self.maps.lost(layer) is not None:
             self._mapped = set(self.maps.shown)
             self.lost.emit()
         elif self.gallery.has(layer) and self._laid_out is not None:
             self._layout = self._laid_out = None
-            QTimer.singleShot(0, self._take_gallery_away)  # napari is in the middle of removing
+            QTimer.singleShot(0, self._take_gallery_away)
             self.lost.emit()
+
+    def _show_one_alone(self) -> None:
+        self.set_fade(0 if self._session.slot == "A" else 100)
+        self.lost.emit()
+
+    def _leave_difference(self) -> None:
+        self.set_difference(False)
+        self.lost.emit()
 
     def _take_gallery_away(self) -> None:
         if self._laid_out is None:

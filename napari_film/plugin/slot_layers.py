@@ -9,7 +9,7 @@ from napari_film.inference.masks import NOT_COMPUTED
 from napari_film.plugin.appearance import Appearance
 from napari_film.plugin.difference_colours import DIFFERENCE_COLOURS
 from napari_film.plugin.layer_geometry import LayerGeometry
-from napari_film.plugin.live_array import BOTH, ONLY_A, ONLY_B, LiveDifference, LiveLabels
+from napari_film.plugin.live_array import BOTH, ONLY_A, ONLY_B, LiveDifference, LiveLabels, Source
 from napari_film.plugin.mask_layer import OPACITY, VEIL, MaskLayer, palette
 from napari_film.plugin.selection import SLOTS, Slot
 
@@ -63,6 +63,11 @@ class SlotLayers:
         return self._masks.get(slot)
 
     @property
+    def fade(self) -> int:
+        """How far the view has faded from A (0) to B (100)."""
+        return self._fade
+
+    @property
     def compares(self) -> bool:
         """Whether the difference is shown in place of the masks."""
         return self._compares
@@ -74,7 +79,7 @@ class SlotLayers:
             return list(SLOTS)
         return [slot for slot in SLOTS if self._opacity(slot) > 0]
 
-    def show(self, slot: Slot, labels: LiveLabels, appearance: Appearance) -> None:
+    def show(self, slot: Slot, labels: Source, appearance: Appearance) -> None:
         """Show a mask in the layer of ``slot``."""
         if self._reference is None or self._geometry is None:
             return
@@ -83,11 +88,6 @@ class SlotLayers:
         if slot not in self._masks:
             self._masks[slot] = mask
             self._add(mask)
-
-    def describe(self, slot: Slot, appearance: Appearance) -> None:
-        """Say something else of the mask that is shown in ``slot``."""
-        if slot in self._masks:
-            self._masks[slot].describe(_in_slot(slot, appearance))
 
     def show_difference(self, a: LiveLabels, b: LiveLabels, names: tuple[str, str]) -> None:
         """Show where the masks of both slots differ."""
@@ -124,24 +124,28 @@ class SlotLayers:
             self._difference = None
 
     def look_again(self, slots: Iterable[Slot]) -> None:
-        """Draw anew what is in view of some slots."""
+        """Draw anew what is in view of some slots; a person may have unveiled one that is out of view."""
         changed = set(slots)
-        for slot in changed & set(self.needed):
+        for slot in changed:
             if slot in self._masks and self._masks[slot].layer.visible:
                 self._masks[slot].look_again()
         if changed and self._difference is not None and self._difference.layer.visible:
             self._difference.look_again()
 
-    def lost(self, layer: Any) -> bool:
-        """Take note that ``layer`` was removed; give whether it was that of a slot."""
-        if self._difference is not None and self._difference.layer is layer:
-            self._difference = None
-            return False
+    def lost(self, layer: Any) -> Slot | None:
+        """Take note that ``layer`` was removed; give the slot that it showed."""
         for slot, mask in list(self._masks.items()):
             if mask.layer is layer:
                 del self._masks[slot]
-                return True
-        return False
+                return slot
+        return None
+
+    def lost_difference(self, layer: Any) -> bool:
+        """Take note that ``layer`` was removed; give whether it was the difference."""
+        if self._difference is None or self._difference.layer is not layer:
+            return False
+        self._difference = None
+        return True
 
     def release(self, keep: Sequence[Slot], *, suffix: str = "") -> None:
         """Let masks of ``keep`` stay as ordinary layers, and take all others away."""
@@ -165,16 +169,17 @@ class SlotLayers:
         return OPACITY * (1 - self._fade / 100 if slot == "A" else self._fade / 100)
 
     def arrange(self) -> None:
-        """Put into effect what was set; nothing that is as it should be is touched, since all of it costs a drawing."""
+        """Put into effect what was set."""
+        seen = not (self._hidden or self._aside)
         for slot, mask in self._masks.items():
             opacity = self._opacity(slot)
             if opacity > 0:
-                _put(mask.layer, "opacity", opacity)
-            _put(mask.layer, "visible", opacity > 0 and not self._hidden and not self._compares and not self._aside)
+                mask.want(opacity=opacity)
+            mask.want(visible=seen and opacity > 0 and not self._compares)
         if self._difference is not None:
-            _put(self._difference.layer, "visible", not self._hidden and not self._aside)
+            self._difference.want(visible=seen)
         for mask in self._all():
-            _put(mask.layer, "contour", int(self._outline))
+            mask.want(contour=int(self._outline))
 
     def _add(self, mask: MaskLayer) -> None:
         self._viewer.layers.selection.active = self._viewer.add_layer(mask.layer)
@@ -186,8 +191,3 @@ class SlotLayers:
 
 def _in_slot(slot: Slot, appearance: Appearance) -> Appearance:
     return Appearance(f"{slot} · {appearance.name}", appearance.names, appearance.metadata, appearance.sidecar)
-
-
-def _put(layer: Any, name: str, value: Any) -> None:
-    if getattr(layer, name) != value:
-        setattr(layer, name, value)

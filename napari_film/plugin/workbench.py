@@ -199,6 +199,8 @@ class Workbench(QObject):
         for kind, box in self.maps.items():
             if kind not in self._views.mapped and box.isChecked():
                 box.setChecked(False)
+        self.strip.setFade(self._views.slots.fade)
+        self.strip.setDifference(self._views.slots.compares)
         self._show_busy()
 
     def _show_choices(self) -> None:

@@ -1,7 +1,7 @@
 """The dock in a window, and a person's hands on it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,25 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import Notification, notification_manager
+from numpy.typing import NDArray
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QComboBox, QMainWindow, QPushButton, QWidget
 
 from napari_film.checkpoint import load_checkpoint
+from napari_film.inference.kept import Kept
+from napari_film.inference.plan import Plan
+from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import joint_labels
 from napari_film.inference.predictor import Predictor
+from napari_film.inference.request import Opened
 from napari_film.inference.runner import Runner
 from napari_film.plugin import segment_widget
-from napari_film.plugin.layers import layer_data_from_volume
+from napari_film.plugin.choice import Choice
+from napari_film.plugin.composition import Composition, Share
+from napari_film.plugin.layers import geometry_of, layer_data_from_volume
 from napari_film.plugin.segment_widget import SegmentWidget
 from napari_film.plugin.session import State
+from napari_film.preprocessing import prepare
 from napari_film.volume import Volume
 
 PATIENCE = 60_000  # ms until a test gives up
@@ -40,7 +48,7 @@ class Dock:
     @property
     def mask(self) -> Labels | None:
         """The layer that shows the session's mask."""
-        return self.widget.layers.mask
+        return self.widget.views.slots.layer(self.session.slot)
 
     def add(self, volume: Volume, **arguments: Any) -> Image:
         """Open an image."""
@@ -50,11 +58,24 @@ class Dock:
     def child(self, kind: type[QWidget], name: str) -> Any:
         found = self.widget.findChild(kind, name)
         assert found is not None, name
+        self.widget.show_tab(found)
         return found
+
+    def click(self, name: str) -> None:
+        """Click the button of that name."""
+        self.qtbot.mouseClick(self.child(QPushButton, name), Qt.MouseButton.LeftButton)
 
     def click_segment(self) -> None:
         """Click the button, which says Segment or Cancel."""
-        self.qtbot.mouseClick(self.child(QPushButton, "film_segment"), Qt.MouseButton.LeftButton)
+        self.click("film_segment")
+
+    def names(self) -> list[str]:
+        """Names of the layers."""
+        return [layer.name for layer in self.viewer.layers]
+
+    def voxels(self, layer: Labels) -> NDArray[Any]:
+        """The voxels of a layer as the session slices them."""
+        return geometry_of(layer).to_sliced(np.asarray(layer.data), self.session.header.preprocessing.slice_axis)
 
     def pick(self, combo: str, text: str) -> None:
         """Open a dropdown and click a choice, as a mouse does."""
@@ -76,7 +97,7 @@ class Dock:
 
     def wait_complete(self) -> None:
         """Wait for the whole mask."""
-        self.wait(lambda: self.session.results is not None and self.session.results.complete and not self.widget._arrived)
+        self.wait(lambda: self.session.results is not None and self.session.results.complete and not self.widget.views.pending)
 
     def wait_idle(self) -> None:
         """Wait until nothing more is computed."""
@@ -93,9 +114,9 @@ def no_memory_of_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
 
 @pytest.fixture
 def no_engine_left() -> Iterator[None]:
-    """Every engine's thread that a test started ends with it."""
+    """Every thread of ours that a test started ends with it."""
     yield
-    left = [thread for thread in threading.enumerate() if thread.name == "napari-film engine"]
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("napari-film")]
     for thread in left:
         thread.join(5)
     assert not any(thread.is_alive() for thread in left)
@@ -187,6 +208,32 @@ def masks_by_predictor() -> Callable[..., np.ndarray]:
         return joint_labels([predictor.predict(prepared, values) for values in metadata])
 
     return masks
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., Composition]:
+    """Give a maker of masks of random probabilities: ``compose(choice, volume, seed=0, missing=(), post=None)``."""
+
+    def make(
+        choice: Choice, volume: Volume, *, seed: int = 0, missing: Sequence[int] = (), post: Postprocessing | None = None
+    ) -> Composition:
+        rng = np.random.default_rng(seed)
+        header = choice.header
+        prepared = prepare([volume], header.preprocessing)
+
+        def kept() -> Kept:
+            computed = np.ones(prepared.shape[0], dtype=bool)
+            computed[list(missing)] = False
+            return Kept(rng.integers(0, 256, size=(len(header.classes), *prepared.shape), dtype=np.uint8), computed)
+
+        opened = Opened(1, prepared, "image", "checkpoint", "preprocessing", Plan(device="cpu"), ())
+        shares = tuple(
+            Share(member.metadata, tuple((percent, kept()) for percent, _ in member.parts), (128,) * len(header.classes))
+            for member in choice.members()
+        )
+        return Composition(opened, shares, post or Postprocessing(), choice.mixture)
+
+    return make
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def test_open_segment_swap_save_read_back(dock, model, volume, masks_by_predicto
         assert beside["Metadata"] == {"tumor_type": value}
         assert beside["Model"]["File"] == model.name
         assert beside["VolumesMl"][value] == pytest.approx((stored == 1).sum() * 4.5 / 1000, abs=1e-4)
-    assert names == [f"lesion: {value}" for value in (*VALUES, VALUES[0])]
-    assert [layer.name for layer in dock.viewer.layers] == ["noise", "lesion: astrocytoma"]
+    assert names == [f"A · lesion: {value}" for value in (*VALUES, VALUES[0])]
+    assert [layer.name for layer in dock.viewer.layers] == ["noise", "A · lesion: astrocytoma"]
 
 
 def test_the_view_turns_and_says_so(dock, model, volume):
@@ -96,14 +96,14 @@ def test_keyboard_chooses_and_the_canvas_gets_its_letters(dock, model, volume):
     combo = dock.child(QComboBox, "tumor_type")
     combo.setFocus()
     dock.qtbot.keyClick(combo, Qt.Key.Key_Down)
-    dock.wait(lambda: dock.mask.name == "lesion: ependymoma")
+    dock.wait(lambda: dock.mask.name == "A · lesion: ependymoma")
     dock.qtbot.keyClick(combo, Qt.Key.Key_Space)
     dock.wait(combo.view().isVisible)
     dock.qtbot.keyClick(combo.view(), Qt.Key.Key_Down)
     dock.qtbot.keyClick(combo.view(), Qt.Key.Key_Return)
-    dock.wait(lambda: dock.mask.name == "lesion: hemangioblastoma")
+    dock.wait(lambda: dock.mask.name == "A · lesion: hemangioblastoma")
     dock.pick("tumor_type", "astrocytoma")
-    assert dock.mask.name == "lesion: astrocytoma"
+    assert dock.mask.name == "A · lesion: astrocytoma"
     assert not combo.hasFocus()
     visible = dock.mask.visible
     window = dock.widget.window()
@@ -113,7 +113,7 @@ def test_keyboard_chooses_and_the_canvas_gets_its_letters(dock, model, volume):
     assert not isinstance(target, QComboBox)
     dock.qtbot.keyClick(target, Qt.Key.Key_E)  # a letter that begins a value's name
     dock.qtbot.keyClick(target, Qt.Key.Key_V)  # napari: hide and show the layer
-    assert dock.mask.name == "lesion: astrocytoma"
+    assert dock.mask.name == "A · lesion: astrocytoma"
     assert dock.mask.visible is not visible
 
 
@@ -131,7 +131,7 @@ def test_all_values_in_one_mask_by_a_click(dock, model, volume, masks_by_predict
     expected = masks_by_predictor(model, [volume], *({"tumor_type": value} for value in VALUES))
     assert np.array_equal(sliced(dock), expected)
     assert set(np.unique(expected)) == {0, 1, 2, 3}
-    assert dock.mask.name == "lesion: all values"
+    assert dock.mask.name == "A · lesion: all values"
     dock.widget.save(tmp_path / "all.nii")
     assert nifti.label_names(tmp_path / "all.nii") == dict(enumerate(VALUES, start=1))
     assert list(dock.mask.features["label"]) == ["background", *VALUES]
@@ -146,7 +146,7 @@ def test_a_plain_model_offers_no_values(dock, make_checkpoint, volume, masks_by_
     assert not dock.child(QCheckBox, "film_all_values").isVisible()
     dock.click_segment()
     dock.wait_complete()
-    assert dock.mask.name == "lesion: no metadata"
+    assert dock.mask.name == "A · lesion: no metadata"
     assert np.array_equal(sliced(dock), masks_by_predictor(plain, [volume], {}))
 
 
@@ -161,7 +161,7 @@ def test_segmenting_again_replaces_the_mask_and_computes_nothing(dock, model, vo
     dock.wait(lambda: dock.mask is not None and dock.mask is not first)
     assert dock.session.results.complete
     assert len(dock.slices) == computed
-    assert [layer.name for layer in dock.viewer.layers] == ["noise", "lesion: astrocytoma"]
+    assert [layer.name for layer in dock.viewer.layers] == ["noise", "A · lesion: astrocytoma"]
 
 
 def test_a_part_of_a_mask_says_so_on_disk(dock, gate, model, volume, tmp_path):
@@ -170,7 +170,7 @@ def test_a_part_of_a_mask_says_so_on_disk(dock, gate, model, volume, tmp_path):
     gate.hold()
     dock.click_segment()
     gate.let(3)
-    dock.wait(lambda: len(dock.slices) == 3 and not dock.widget._arrived)
+    dock.wait(lambda: len(dock.slices) == 3 and not dock.widget.views.pending)
     dock.click_segment()  # Cancel
     assert dock.session.state is State.READY
     mask = sliced(dock)

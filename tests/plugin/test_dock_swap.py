@@ -35,7 +35,7 @@ def volume(make_volume):
 
 
 def engines():
-    return [thread for thread in threading.enumerate() if thread.name == "napari-film engine"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("napari-film")]
 
 
 def sliced(layer, axis="axial"):
@@ -49,7 +49,7 @@ def start(dock, gate, model, volume, count):
     gate.hold()
     dock.click_segment()
     gate.let(count)
-    dock.wait(lambda: dock.mask is not None and len(dock.slices) == count and not dock.widget._arrived)
+    dock.wait(lambda: dock.mask is not None and len(dock.slices) == count and not dock.widget.views.pending)
     return image
 
 
@@ -94,13 +94,13 @@ def test_swapping_while_it_runs_and_back_to_what_is_kept(dock, gate, model, volu
     expected = {value: masks_by_predictor(model, [volume], {"tumor_type": value}) for value in VALUES}
     done = dock.slices[:]
     dock.pick("tumor_type", "ependymoma")
-    assert dock.mask.name == "lesion: ependymoma"
+    assert dock.mask.name == "A · lesion: ependymoma"
     mask = sliced(dock.mask)
     assert (mask == NOT_COMPUTED).all()
     dock.slices.clear()
-    visible = dock.session._visible
+    visible = dock.widget.layers.visible
     gate.let(2)  # one under the former value was begun
-    dock.wait(lambda: len(dock.slices) == 1 and not dock.widget._arrived)
+    dock.wait(lambda: len(dock.slices) == 1 and not dock.widget.views.pending)
     assert dock.slices == [visible]
     assert np.array_equal(sliced(dock.mask)[visible], expected["ependymoma"][visible])
     dock.pick("tumor_type", "astrocytoma")
@@ -111,7 +111,7 @@ def test_swapping_while_it_runs_and_back_to_what_is_kept(dock, gate, model, volu
     for value in (*VALUES, *reversed(VALUES)):
         dock.pick("tumor_type", value)
         assert dock.session.results.complete
-        assert dock.mask.name == f"lesion: {value}"
+        assert dock.mask.name == f"A · lesion: {value}"
         assert np.array_equal(sliced(dock.mask), expected[value])
     dock.wait_idle()
     assert len(gate.order) == begun, "what was kept was computed again"
@@ -125,7 +125,7 @@ def test_cancel_veils_what_was_not_computed(dock, gate, model, volume, masks_by_
     dock.click_segment()
     assert button.text() == "Segment"
     gate.open()  # the slice at hand still comes
-    dock.wait(lambda: len(dock.slices) == 4 and not dock.widget._arrived)
+    dock.wait(lambda: len(dock.slices) == 4 and not dock.widget.views.pending)
     mask = sliced(dock.mask)
     expected = masks_by_predictor(model, [volume], {"tumor_type": "astrocytoma"})
     assert np.array_equal(mask[dock.slices], expected[dock.slices])
@@ -142,7 +142,7 @@ def test_window_answers_while_a_slice_is_computed(dock, gate, model, volume):
     box = dock.child(QCheckBox, "film_all_values")
     dock.qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
     assert box.isChecked()
-    assert dock.mask.name == "lesion: all values"
+    assert dock.mask.name == "A · lesion: all values"
     assert (sliced(dock.mask) == NOT_COMPUTED).all()
     finish(dock, gate)
     assert set(np.unique(dock.mask.data)) <= {0, 1, 2, 3}
@@ -166,6 +166,7 @@ def test_closing_the_dock(dock, gate, model, volume, how, complete):
     if complete:
         assert mask.editable
         assert mask.name == "lesion: astrocytoma"
+        assert isinstance(mask.data, np.ndarray)
         assert not (mask.data == NOT_COMPUTED).any()
     assert dock.widget.session.state is State.CLOSED
     dock.viewer.dims.set_current_step(0, 0)
@@ -179,10 +180,10 @@ def test_the_dock_opens_again_after_its_cross(dock, gate, model, volume):
     dock.wait(lambda: not engines())
     _, widget = dock.viewer.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
     assert widget is not dock.widget
-    widget.picker.choose(model)
+    assert widget.session.checkpoint == model, "the dock opens with what was chosen last"
     dock.qtbot.mouseClick(widget.findChild(QPushButton, "film_segment"), Qt.MouseButton.LeftButton)
     dock.wait(lambda: widget.session.results is not None and widget.session.results.complete)
-    assert [layer.name for layer in dock.viewer.layers] == ["noise", "lesion: astrocytoma"]
+    assert [layer.name for layer in dock.viewer.layers] == ["noise", "A · lesion: astrocytoma"]
 
 
 def test_hiding_the_dock_stops_nothing(dock, gate, model, volume):
@@ -262,7 +263,7 @@ def test_another_checkpoint_in_the_middle(dock, gate, model, other_model, volume
     dock.wait_complete()
     expected = masks_by_predictor(other_model, [volume], {"tumor_type": "astrocytoma", "site": "unknown"})
     assert np.array_equal(sliced(dock.mask, "coronal"), expected)
-    assert dock.mask.name == "lesion: unknown, astrocytoma"
+    assert dock.mask.name == "A · lesion: unknown, astrocytoma"
 
 
 @pytest.mark.parametrize("change", ["data", "scale", "affine"])
@@ -277,7 +278,7 @@ def test_an_image_that_changes_is_no_longer_what_was_segmented(dock, gate, model
     assert [note.message for note in notified] == ["noise has changed, so its masks are no longer shown; press Segment again."]
     dock.click_segment()
     dock.wait_complete()
-    assert dock.mask.name == "lesion: astrocytoma"
+    assert dock.mask.name == "A · lesion: astrocytoma"
     assert np.allclose(dock.mask.scale, image.scale)
 
 
@@ -392,15 +393,17 @@ class Person:
 
     def check(self):
         mask, session = self.dock.mask, self.dock.session
-        leftover = [layer for layer in self.dock.viewer.layers if layer is not mask and not isinstance(layer, Image)]
-        assert not any((layer.data == NOT_COMPUTED).any() for layer in leftover), "a part of a mask was left"
+        ours = self.dock.widget.views.slots.layers
+        leftover = [layer for layer in self.dock.viewer.layers if layer not in ours and not isinstance(layer, Image)]
+        assert not any((np.asarray(layer.data) == NOT_COMPUTED).any() for layer in leftover), "a part of a mask was left"
         if mask is None:
             return
         header, chosen = session.header, session.metadata
         target = header.metadata_schema.target
-        told = ["all values" if session.all_values and name == target.name else value for name, value in chosen.items()]
-        assert mask.name.partition(" [")[0] == f"lesion: {', '.join(told)}"
-        every = [{**chosen, target.name: value} for value in target.values] if session.all_values else [chosen]
+        all_values = session.choice.all_values
+        told = ["all values" if all_values and name == target.name else value for name, value in chosen.items()]
+        assert mask.name.partition(" [")[0] == f"A · lesion: {', '.join(told)}"
+        every = [{**chosen, target.name: value} for value in target.values] if all_values else [chosen]
         (image,) = self.dock.widget.layers.channels
         expected = self.expected(session.checkpoint, self.images[image], every)
         seen = sliced(mask, header.preprocessing.slice_axis)
