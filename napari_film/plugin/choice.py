@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from napari_film.conditioning import CategoricalField, ContinuousField, Metadata, Value
 from napari_film.header import Header
@@ -71,14 +72,11 @@ class Choice:
 
     def members(self) -> list[Member]:
         """What the mask is put together of: one member, or one for each value of the target field."""
-        schema = self.header.metadata_schema
-        if not (self.all_values and schema.target):
-            return [self._member(self.metadata)]
-        return [self._member({**self.metadata, schema.target.name: value}) for value in schema.target.values]
+        return list(self._members)
 
     def conditions(self) -> list[Condition]:
         """The conditions (M,) that the mask needs."""
-        return list(dict.fromkeys(condition for member in self.members() for _, condition in member.parts))
+        return list(self._conditions)
 
     def others(self) -> list[Condition]:
         """What may be chosen next: the other values of each categorical field, the rest left as it is."""
@@ -87,6 +85,17 @@ class Choice:
         categorical = [field for field in self.header.metadata_schema if isinstance(field, CategoricalField)]
         changes = [{field.name: value} for field in categorical for value in field.choices if value != self.metadata[field.name]]
         return [self._condition({**self.metadata, **change}) for change in changes]
+
+    @cached_property
+    def _members(self) -> tuple[Member, ...]:  # asked for with every slice that comes
+        schema = self.header.metadata_schema
+        if not (self.all_values and schema.target):
+            return (self._member(self.metadata),)
+        return tuple(self._member({**self.metadata, schema.target.name: value}) for value in schema.target.values)
+
+    @cached_property
+    def _conditions(self) -> tuple[Condition, ...]:
+        return tuple(dict.fromkeys(condition for member in self._members for _, condition in member.parts))
 
     def _member(self, metadata: Mapping[str, Value]) -> Member:
         schema = self.header.metadata_schema

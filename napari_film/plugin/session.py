@@ -308,10 +308,14 @@ class SegmentationSession:
 
     def drain(self) -> None:
         """Take what the engine has put up. To be called on the main thread after it notified."""
+        came = False
         for event in self._computation.events():
             if self._state is State.CLOSED:
                 return
             self._take(event)
+            came = came or isinstance(event, SliceResult)
+        if came:
+            self._tell_progress()  # once for all that came
 
     def close(self, timeout: float = 10.0) -> bool:
         """End the engine's thread; give whether it ended in time (seconds)."""
@@ -349,12 +353,8 @@ class SegmentationSession:
         if results is None:
             return
         self.arrived.emit(condition, index)
-        if condition in results.conditions:
-            if results.has(index):
-                self.slice_changed.emit(index)
-            self.progress_changed.emit(*results.progress())
-        if self.compared:
-            self.compared_progress_changed.emit(*self._compared_progress())
+        if condition in results.conditions and results.has(index):
+            self.slice_changed.emit(index)
         self._settle()
 
     def _show(self, *, compute: bool = True) -> None:
@@ -366,9 +366,13 @@ class SegmentationSession:
         if compute:  # before anything is drawn: the engine computes the first slice meanwhile
             self._computation.want(selection.wanted(self._computation.room()), together=len(selection.in_view()))
         self.shown_changed.emit()
-        self.progress_changed.emit(*results.progress())
-        self.compared_progress_changed.emit(*self._compared_progress())
+        self._tell_progress()
         self._settle()
+
+    def _tell_progress(self) -> None:
+        if self.results is not None:
+            self.progress_changed.emit(*self.results.progress())
+            self.compared_progress_changed.emit(*self._compared_progress())
 
     def _is_missing(self, choices: Sequence[Choice]) -> bool:
         """Whether something of ``choices`` is neither computed nor on its way: it was cancelled."""
