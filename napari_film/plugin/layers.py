@@ -8,6 +8,7 @@ of napari-nifti mirror the display, and carry the true affine in their metadata 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -134,7 +135,7 @@ def has_geometry(layer: "Image | Labels") -> bool:
     """Whether a layer says how large its voxels are: by us, by a unit of length, or by a scale or affine that is not 1."""
     if isinstance(_ours(layer).get("geometry"), LayerGeometry) or _of_napari_nifti(layer):
         return True
-    return all(_millimetres(unit) is not None for unit in layer.units[-3:]) or not np.allclose(_matrix(layer)[:3, :3], np.eye(3))
+    return all(millimetres(unit) is not None for unit in layer.units[-3:]) or not np.allclose(_matrix(layer)[:3, :3], np.eye(3))
 
 
 def label_names(layer: "Image | Labels") -> dict[int, str]:
@@ -237,11 +238,12 @@ def _matrix(layer: "Image | Labels") -> NDArray[np.float64]:
 
 def _world(layer: "Image | Labels") -> NDArray[np.float64]:
     """Layer index to world (4, 4) along the last three axes, in mm; a unit that is no length is taken as mm."""
-    factors = [_millimetres(unit) or 1.0 for unit in layer.units[-3:]]
+    factors = [millimetres(unit) or 1.0 for unit in layer.units[-3:]]
     return np.asarray(np.diag([*factors, 1.0]) @ _matrix(layer), dtype=np.float64)
 
 
-def _millimetres(unit: Any) -> float | None:  # a pint.Unit, which has no types
+@cache  # there are few units, and pint takes its time over each, for every slice that comes into view
+def millimetres(unit: Any) -> float | None:  # a pint.Unit, which has no types
     """Length of ``unit`` in mm; None if it is no length, such as a pixel."""
     return float((1 * unit).to("mm").magnitude) if dict(unit.dimensionality) == {"[length]": 1} else None
 

@@ -18,7 +18,7 @@ from napari_film.errors import InputError
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.edge_letters import EdgeLetters, Letters
 from napari_film.plugin.layer_geometry import LayerGeometry
-from napari_film.plugin.layers import METADATA_KEY, geometry_of
+from napari_film.plugin.layers import METADATA_KEY, geometry_of, millimetres
 from napari_film.plugin.orientation import Camera, Convention, camera_orientation, dims_order, edge_letters, world_axis
 from napari_film.volume import SliceAxis
 
@@ -149,8 +149,7 @@ class SliceView(QWidget):
     def _millimetres(self, layer: "Image | Labels") -> Any:
         """Mm per unit of the viewer's last three dims: theirs where all layers have lengths, else each layer's own."""
         units = (self._viewer.dims.units or layer.units)[-3:]
-        lengths = [dict(unit.dimensionality) == {"[length]": 1} for unit in units]
-        return np.array([float((1 * unit).to("mm").magnitude) if length else 1.0 for unit, length in zip(units, lengths, strict=True)])
+        return np.array([millimetres(unit) or 1.0 for unit in units])
 
     def _world_letters(self) -> tuple[str, str, str] | None:
         """Where the world axes point: by the layer that is segmented, else by the first that knows."""
