@@ -86,9 +86,9 @@ def cleaned_labels(predictions: Sequence[Prediction], *, cancelled: Callable[[],
 
     Where it was not there is no clean-up: what is the largest component, or a hole, is not known yet.
     """
-    cleans = is_cleaned(predictions)  # asked first: slices may still come while labels are made of those that are there
     labels = joint_labels(predictions)
-    if not cleans:
+    # By the labels themselves: on another thread the last slice may come while they are made.
+    if not predictions[0].postprocessing.cleans or (labels[:, 0, 0] == NOT_COMPUTED).any():
         return labels
     voxel_mm3 = abs(float(np.linalg.det(predictions[0].prepared.reference.affine[:3, :3])))
     return predictions[0].postprocessing.apply(labels, voxel_mm3, cancelled=cancelled)
