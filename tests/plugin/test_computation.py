@@ -298,6 +298,30 @@ def test_a_slice_is_seen_wholly_or_not_at_all(make_volume, model, percents):
     assert np.array_equal(composition.labels(), whole)
 
 
+def test_a_slice_is_marked_as_computed_when_its_voxels_are_there(prepared):
+    """And what is marked is asked for before the voxels: so no order of two threads shows others."""
+    q = np.full((1, *prepared.shape[1:]), 200, dtype=np.uint8)
+
+    class Marks(np.ndarray):
+        def __setitem__(self, index, value):
+            assert np.array_equal(kept.q[:, index], q)
+            super().__setitem__(index, value)
+
+    kept = Kept(np.zeros((1, *prepared.shape), np.uint8), np.zeros(SLICES, bool).view(Marks))
+    kept.put(2, q)
+    assert kept.computed.tolist() == [False, False, True, False, False, False]
+
+    class Slow(LiveLabels):
+        def planes(self, index):
+            found = super().planes(index)
+            kept.put(4, q)
+            return found
+
+    live = Slow(composed(prepared, ((100, kept),)), displayed(prepared.reference), "axial")
+    assert (live[4] == NOT_COMPUTED).all()
+    assert (live[4] == 1).all()
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_a_part_of_a_mask_is_never_cleaned_up_as_if_it_were_whole(prepared, late, monkeypatch):
     """The last slice may come just before, or just after, the labels are made that are to be cleaned."""
