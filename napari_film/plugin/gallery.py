@@ -30,7 +30,7 @@ class Gallery:
         self._viewer = viewer
         self._cells: list[tuple[MaskLayer, Image | None]] = []
         self._hidden: list[Any] = []
-        self._grid: tuple[bool, int, float] | None = None
+        self._grid: tuple[bool, int, float, tuple[int, int]] | None = None
         self._outline = False
         self._masks_hidden = False
 
@@ -82,8 +82,8 @@ class Gallery:
                     place += 1
         if layout == "grid":
             grid = self._viewer.canvas.grid
-            self._grid = (bool(grid.enabled), int(grid.stride), float(grid.spacing))
-            grid.stride, grid.spacing, grid.enabled = 2, _SPACING, True
+            self._grid = (bool(grid.enabled), int(grid.stride), float(grid.spacing), tuple(grid.shape))
+            grid.stride, grid.spacing, grid.shape, grid.enabled = 2, _SPACING, (-1, -1), True
             self._viewer.reset_view()
 
     def show(self, masks: Sequence[tuple[LiveLabels, Appearance]], titles: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ class Gallery:
             return
         if self._grid is not None:
             grid = self._viewer.canvas.grid
-            grid.enabled, grid.stride, grid.spacing = self._grid
+            grid.enabled, grid.stride, grid.spacing, grid.shape = self._grid
             self._grid = None
         for mask, image in cells:
             for layer in (mask.layer, image):
