@@ -6,7 +6,7 @@ Knows the session and its views, and editors of one value each; what is chosen a
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
@@ -32,6 +32,7 @@ _MAPS: dict[Map, tuple[str, str]] = {
     "disagreement": ("Disagreement map", "How many of the values' masks have each voxel."),
 }
 _MOST = 64  # masks
+_MOST_CELLS = 16  # napari's grid takes time by the fourth power of its cells: seconds for these, a minute for forty
 _NO_MAPS = "The field says what is looked for: its masks are of different things, so how they differ says nothing."
 
 
@@ -124,7 +125,7 @@ class Workbench(QObject):
         strip.differenceToggled.connect(self._views.set_difference)
         form.computeClicked.connect(self._compute_clicked)
         form.cancelClicked.connect(session.cancel)
-        form.layoutChanged.connect(lambda layout: self._views.set_layout(cast(Layout, layout)) if session.compared else None)
+        form.layoutChanged.connect(lambda _: self._lay_out() if self._views.laid_out else None)
         form.removeClicked.connect(self._take_away)
         self._views.lost.connect(self._something_lost)
         session.choices_changed.connect(self._show_choices)
@@ -172,8 +173,16 @@ class Workbench(QObject):
         except InputError as error:
             show_error(str(error))
             return
-        self._views.set_layout(cast(Layout, self.values_form.layoutValue()))
+        self._lay_out()
         self._show_busy()
+
+    def _lay_out(self) -> None:
+        """Lay what is compared out as the form says, as far as napari can."""
+        layout, count = cast(Layout, self.values_form.layoutValue()), len(self._session.compared)
+        if layout == "grid" and count > _MOST_CELLS:
+            layout = "stacked"
+            show_info(f"{count} masks are too many for napari's grid, which takes {_MOST_CELLS} at a bearable speed; they are stacked.")
+        self._views.set_layout(layout)
 
     def _take_away(self) -> None:
         self._views.set_layout(None)
