@@ -1,20 +1,18 @@
 """What the viewer shows of the session's masks: those of the slots, their difference, the compared ones, and maps.
 
-Each of these layers looks into the session's probabilities; here they are told when to look, and at what. Clean-ups need a
-whole mask and so time: they are errands, and a layer shows the mask as it is without until they are done.
+Each of these layers looks into the session's probabilities; here they are told when to look, and at what.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_film.plugin.appearance import Appearance, Provenance, summary
 from napari_film.plugin.choice import Choice, Condition
+from napari_film.plugin.cleaning import Cleaning
 from napari_film.plugin.composition import Composition
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.gallery import Gallery, Layout
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     import napari.viewer
 
 _DRAW_3D = 500  # ms between drawings of a growing mask in 3D, where each takes the whole volume
-_REST = 150  # ms that a slider has to rest before masks are cleaned anew
-_WAITS = "The clean-up follows when all slices are computed."
-_CLEANS = "Cleaning up…"
 
 
 class MaskViews(QObject):
@@ -49,7 +44,6 @@ class MaskViews(QObject):
 
     left = Signal()  # a person took the shown mask away
     lost = Signal()  # a person took something else away: a map, a cell, the difference or the other slot's mask
-    cleaning = Signal(str)  # how it stands with the clean-up, in a few words; empty where there is nothing to say
 
     def __init__(
         self,
@@ -63,7 +57,6 @@ class MaskViews(QObject):
         self._viewer = viewer
         self._session = session
         self._images = images
-        self._errands = errands
         self._provenance = provenance
         self.slots = SlotLayers(viewer)
         self.gallery = Gallery(viewer)
@@ -74,10 +67,12 @@ class MaskViews(QObject):
         self._laid_out: tuple[tuple[Choice, ...], Layout] | None = None
         self._mapped: set[Map] = set()
         self._arrived: set[tuple[Condition, int]] = set()
-        self._under_way: Any = None  # identity of what is being cleaned up
-        self._cleaned: dict[Any, tuple[Composition, NDArray[np.uint8]]] = {}  # the compositions keep their identities alive
-        self._rest = self._timer(_REST, self._clean)
-        self._draw = self._timer(_DRAW_3D, self._look_again_in_3d)
+        self.cleaning = Cleaning(errands, self._compositions, self)
+        self.cleaning.cleaned.connect(self.show)
+        self._draw = QTimer(self)
+        self._draw.setInterval(_DRAW_3D)
+        self._draw.setSingleShot(True)
+        self._draw.timeout.connect(self._look_again_in_3d)
         session.shown_changed.connect(self.show)
         session.arrived.connect(lambda condition, index: self._arrived.add((condition, index)))
         session.released.connect(self.release)
@@ -161,8 +156,7 @@ class MaskViews(QObject):
         self._put_away()
         self._show_compared()
         self.slots.arrange()
-        self._forget_cleaned()
-        self._rest.start()
+        self.cleaning.look()
 
     def flush(self) -> None:
         """Draw what has arrived since the last time, where it is in view."""
@@ -195,17 +189,14 @@ class MaskViews(QObject):
     def release(self, complete: bool) -> None:
         """Let go of the session's masks: the shown one stays as an ordinary layer where it is complete, all others are taken away."""
         self._arrived.clear()
-        self._rest.stop()
         self._draw.stop()
-        self._errands.cancel("clean")
         self._mapped.clear()
         self._layout = self._laid_out = None
         self._open = False
         self.gallery.close()
         self.maps.close()
         self.slots.release([self._session.slot] if complete else [], suffix=" (before the image changed)" if self._images.changed else "")
-        self._cleaned.clear()
-        self.cleaning.emit("")
+        self.cleaning.stop()
         self.lost.emit()
 
     def _change(self, change: Callable[[], None], slot: Slot) -> None:
@@ -224,8 +215,8 @@ class MaskViews(QObject):
         if results is None:
             raise ValueError("no images are open")
         composition = results.composition()
-        found = self._cleaned.get(composition.identity)
-        return LiveLabels(composition, self._images.geometry, self._images.slice_axis, cleaned=found[1] if found else None)
+        cleaned = self.cleaning.labels(composition)
+        return LiveLabels(composition, self._images.geometry, self._images.slice_axis, cleaned=cleaned)
 
     def _appearance(self, choice: Choice, live: LiveLabels) -> Appearance:
         return Appearance.of(choice, live.composition, self._provenance(choice))
@@ -281,8 +272,7 @@ class MaskViews(QObject):
             source = mask.source if mask is not None and not mask.finished else None
             if mask is not None and isinstance(source, LiveLabels) and source.composition.complete:
                 mask.describe(replace(self._appearance(choice, source), name=mask.layer.name))
-        if self._session.postprocessing.cleans and self._to_clean():
-            self._rest.start()
+        self.cleaning.take_note()
 
     def _look_again(self, conditions: set[Condition]) -> None:
         def concerned(choice: Choice) -> bool:
@@ -304,38 +294,6 @@ class MaskViews(QObject):
     def _compositions(self) -> list[Composition]:
         found = [self._session.results_of(choice) for choice in self._in_view()]
         return [results.composition() for results in found if results is not None]
-
-    def _forget_cleaned(self) -> None:
-        known = {composition.identity for composition in self._compositions()}
-        self._cleaned = {identity: kept for identity, kept in self._cleaned.items() if identity in known}
-
-    def _clean(self) -> None:
-        """Have the next mask in view that is whole cleaned up; shown when that is done."""
-        if not self._session.postprocessing.cleans or self._session.results is None:
-            self._errands.cancel("clean")
-            self.cleaning.emit("")
-            return
-        missing = self._to_clean()
-        if missing:
-            composition = missing[0]
-            if self._errands.busy("clean") and self._under_way == composition.identity:
-                return
-
-            def done(labels: NDArray[np.uint8] | None) -> None:
-                if labels is not None:
-                    self._cleaned[composition.identity] = (composition, labels)
-                    self.show()
-
-            self._under_way = composition.identity
-            self._errands.submit("clean", lambda cancelled: composition.labels(cancelled), done, self.cleaning.emit)
-            self.cleaning.emit(_CLEANS)
-        else:
-            self._errands.cancel("clean")  # what is under way is of a mask that is no longer in view
-            self.cleaning.emit("" if all(one.complete for one in self._compositions()) else _WAITS)
-
-    def _to_clean(self) -> list[Composition]:
-        """The masks in view that are whole and were not cleaned up yet."""
-        return [one for one in self._compositions() if one.complete and one.identity not in self._cleaned]
 
     def _removed(self, event: Any) -> None:
         layer = event.value
@@ -368,10 +326,3 @@ class MaskViews(QObject):
             self.gallery.close()
             self.slots.set_aside(False)
             self.slots.arrange()
-
-    def _timer(self, pause: int, action: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setInterval(pause)
-        timer.setSingleShot(True)
-        timer.timeout.connect(action)
-        return timer

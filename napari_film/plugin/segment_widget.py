@@ -223,7 +223,7 @@ class SegmentWidget(QWidget):
         self.layers.moved.connect(session.set_visible)
         self.views.left.connect(session.forget)
         self.workbench.stepped.connect(self.facts.chosen)
-        self.views.cleaning.connect(self.mask_form.setStatus)
+        self.views.cleaning.told.connect(self.mask_form.setStatus)
         session.checkpoint_changed.connect(self._show_checkpoint)
         session.choices_changed.connect(self._show_choices)
         session.state_changed.connect(self.run_panel.setState)
