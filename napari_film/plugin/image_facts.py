@@ -59,15 +59,12 @@ class ImageFacts(QObject):
         """The files of the images, one per channel; None for one that is of no file."""
         return [path_of(layer) for layer in self._layers]
 
-    def look_at(self, layers: "Sequence[Image | None]", *, anew: bool = False) -> None:
-        """Take note of the chosen images, the reference first.
-
-        Metadata are filled in where there are other images or another model, or where that is to be done ``anew``.
-        """
+    def look_at(self, layers: "Sequence[Image | None]") -> None:
+        """Take note of the chosen images, the reference first; fills metadata in where there are other images or another model."""
         self._layers = [layer for layer in layers if layer is not None] if layers and layers[0] is not None else []
         path = path_of(self._layers[0]) if self._layers else None
         now = (path, self._session.checkpoint)
-        if anew or now != self._looked_at:
+        if now != self._looked_at:
             self._looked_at = now
             self._fill(path)
         self._rest.start()

@@ -139,6 +139,7 @@ class SegmentWidget(QWidget):
 
     def choose_checkpoint(self, path: Path | None) -> None:
         """Choose a model, with the metadata that were chosen with it last; one that cannot be used is told of in a sentence."""
+        self.memory.flush()  # what was chosen with the model until now
         with _told():
             self.session.set_checkpoint(path)
         self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
