@@ -75,11 +75,12 @@ class Gallery:
         self._arrange()
         # The cells come first in the list: a grid counts layers off in pairs from there, the hidden ones too.
         place = 0 if layout == "grid" else len(self._viewer.layers)
-        for mask, image in self._cells:
-            for layer in (image, mask.layer):
-                if layer is not None:
-                    self._viewer.layers.insert(place, layer)
-                    place += 1
+        with self._viewer.layers.batched_update():  # else napari collects garbage and draws once for each layer
+            for mask, image in self._cells:
+                for layer in (image, mask.layer):
+                    if layer is not None:
+                        self._viewer.layers.insert(place, layer)
+                        place += 1
         if layout == "grid":
             grid = self._viewer.canvas.grid
             self._grid = (bool(grid.enabled), int(grid.stride), float(grid.spacing), tuple(grid.shape))
@@ -120,10 +121,11 @@ class Gallery:
             grid = self._viewer.canvas.grid
             grid.enabled, grid.stride, grid.spacing, grid.shape = self._grid
             self._grid = None
-        for mask, image in cells:
-            for layer in (mask.layer, image):
-                if layer is not None and layer in self._viewer.layers:
-                    self._viewer.layers.remove(layer)
+        with self._viewer.layers.batched_update():
+            for mask, image in cells:
+                for layer in (mask.layer, image):
+                    if layer is not None and layer in self._viewer.layers:
+                        self._viewer.layers.remove(layer)
         hidden, self._hidden = self._hidden, []
         for layer in hidden:
             if layer in self._viewer.layers:
