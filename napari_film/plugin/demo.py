@@ -90,7 +90,7 @@ def _swap_through(viewer: "napari.Viewer", widget: "SegmentWidget", sample: str,
         volume = np.count_nonzero(mask) * float(np.prod(reference.spacing)) / 1000
         rows.append((sample, value, f"{volume:.2f}", f"{_dice(mask == 1, reference.data == _label(field, value)):.3f}", picture.name))
     if field.role == "target":
-        widget.all_values.setChecked(True)
+        widget.metadata.all_values.setChecked(True)
         wait_until(lambda: bool(messages) or _complete(widget))
         viewer.screenshot(str(output / f"{sample}-all.png"), canvas_only=False, flash=False)
     return rows

@@ -5,8 +5,7 @@ What is chosen and computed is the session's, what is drawn `MaskViews`', what c
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import (
-    QApplication,
-    QCheckBox,
-    QFileDialog,
     QGroupBox,
-    QPushButton,
     QScrollArea,
     QTabWidget,
     QVBoxLayout,
@@ -26,7 +21,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_film.bundled import bundled_checkpoints
-from napari_film.conditioning import CategoricalField
 from napari_film.errors import InputError
 from napari_film.header import Header
 from napari_film.inference.plan import Plan
@@ -39,19 +33,20 @@ from napari_film.plugin.comparison_dock import ComparisonDock
 from napari_film.plugin.dock_memory import DockMemory
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.image_facts import ImageFacts
+from napari_film.plugin.keep_panel import KeepPanel
 from napari_film.plugin.layers import GeometryNeeded, demo_model, volume_from_layer
 from napari_film.plugin.mask_form import MaskForm
 from napari_film.plugin.mask_views import MaskViews
-from napari_film.plugin.metadata_form import MetadataForm
+from napari_film.plugin.metadata_editor import MetadataEditor
 from napari_film.plugin.model_card import ModelCard
 from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.preferences import Preferences, preferences
 from napari_film.plugin.retraining import Retraining
 from napari_film.plugin.run_panel import RunPanel
+from napari_film.plugin.sentences import told
 from napari_film.plugin.session import SegmentationSession, State
 from napari_film.plugin.slice_view import SliceView
 from napari_film.plugin.voxel_size_dialog import ask_voxel_size
-from napari_film.plugin.weights_form import WeightsForm
 from napari_film.plugin.workbench import Workbench
 from napari_film.volume import Volume
 
@@ -85,26 +80,19 @@ class SegmentWidget(QWidget):
         self.picker = CheckpointPicker()
         self.card = ModelCard()
         self.channel_form = ChannelForm(viewer)
-        self.metadata_form = MetadataForm()
-        self.all_values = QCheckBox("All values in one mask")
-        self.all_values.setObjectName("film_all_values")
-        self.all_values.hide()
-        self.weights_form = WeightsForm()
+        self.metadata = MetadataEditor(self.session)
         self.mask_form = MaskForm()
         self.run_panel = RunPanel()
         self.slice_view = SliceView(viewer)
         self.layers = OpenedLayers(viewer, self.slice_view)
-        self.facts = ImageFacts(self.session, self.metadata_form, self)
+        self.facts = ImageFacts(self.session, self.metadata.form, self)
         self.views = MaskViews(viewer, self.session, self.layers, self.errands, self._provenance)
         self.workbench = Workbench(viewer, self.session, self.views, self)
         self.comparison = ComparisonDock(viewer, self.session, self.errands, self.workbench)
         self.retraining = Retraining(viewer, self.session, self.errands, self.layers)
-        self.keep_button = _button("Keep as a layer", "film_keep", "Copy the mask to a layer of its own, that can be painted in.")
-        self.save_button = _button("Save mask as NIfTI…", "film_save", "Write the mask, and beside it how it was made.")
-        self.command_button = _button("Copy command", "film_command", "Copy the command line that makes this mask, to the clipboard.")
+        self.keep = KeepPanel(self.session, self.views, self._origins, lambda: self.facts.paths)
         self._lay_out()
         self._wire()
-        self._show_progress(0, 0)
         self.memory = DockMemory(self)
         self.memory.restore()
         session, errands = self.session, self.errands
@@ -140,14 +128,14 @@ class SegmentWidget(QWidget):
     def choose_checkpoint(self, path: Path | None) -> None:
         """Choose a model, with the metadata that were chosen with it last; one that cannot be used is told of in a sentence."""
         self.memory.flush()  # what was chosen with the model until now
-        with _told():
+        with told():
             self.session.set_checkpoint(path)
         self.picker.setValue(self.session.checkpoint)  # the former one where the file was refused
         self.facts.look_at(self.channel_form.value())
 
     def segment(self) -> None:
         """Segment the chosen images under the chosen metadata; a mask of the same images is shown anew, not twice."""
-        with _told():
+        with told():
             layers = self.channel_form.value()
             volumes = self._volumes(layers)
             header = self.session.header
@@ -163,10 +151,6 @@ class SegmentWidget(QWidget):
             self.session.set_memory(wanted.kept_masks_bytes)
             self.session.segment(volumes, device=wanted.device, precision=wanted.precision)
 
-    def save(self, path: Path) -> None:
-        """Write the shown mask and its sidecar; raises InputError."""
-        keeping.save(path, self.session, self._origins)
-
     def show_tab(self, widget: QWidget) -> None:
         """Bring the page to the front that ``widget`` stands on."""
         for page in range(self.tabs.count()):
@@ -180,10 +164,10 @@ class SegmentWidget(QWidget):
             "Segment": {
                 "Model": [self.picker],
                 "Images": [self.channel_form, self.facts.line],
-                "Metadata": [self.metadata_form, self.all_values, self.weights_form],
+                "Metadata": [self.metadata],
                 "View": [self.slice_view],
             },
-            "Mask": {"Threshold and clean-up": [self.mask_form], "Keep": [self.keep_button, self.save_button, self.command_button]},
+            "Mask": {"Threshold and clean-up": [self.mask_form], "Keep": [self.keep]},
             "Compare": {
                 "All values at once": [bench.values_form],
                 "Maps over the values": list(bench.maps.values()),
@@ -210,25 +194,18 @@ class SegmentWidget(QWidget):
         session = self.session
         self.picker.valueChanged.connect(self.choose_checkpoint)
         self.channel_form.valueChanged.connect(self._channels_chosen)
-        self.metadata_form.valueChanged.connect(self._metadata_chosen)
-        self.all_values.toggled.connect(self._all_values_toggled)
-        self.weights_form.valueChanged.connect(self._mixture_chosen)
-        self.weights_form.activeToggled.connect(lambda _: self._mixture_chosen())
         self.mask_form.valueChanged.connect(session.set_postprocessing)
         self.run_panel.segment_clicked.connect(self.segment)
         self.run_panel.cancel_clicked.connect(session.cancel)
-        self.keep_button.clicked.connect(self._keep_clicked)
-        self.save_button.clicked.connect(self._save_clicked)
-        self.command_button.clicked.connect(self._command_clicked)
         self.layers.left.connect(self._layers_left)
         self.layers.moved.connect(session.set_visible)
         self.views.left.connect(session.forget)
         self.workbench.stepped.connect(self.facts.chosen)
         self.views.cleaning.told.connect(self.mask_form.setStatus)
         session.checkpoint_changed.connect(self._show_checkpoint)
-        session.choices_changed.connect(self._show_choices)
+        session.choices_changed.connect(self._show_thresholds)
         session.state_changed.connect(self.run_panel.setState)
-        session.progress_changed.connect(self._show_progress)
+        session.progress_changed.connect(self.run_panel.setProgress)
         session.plan_changed.connect(self._show_plan)
         session.released.connect(lambda _: self.layers.release())
         session.told.connect(show_info)
@@ -241,18 +218,6 @@ class SegmentWidget(QWidget):
         if self.layers.channels and list(layers) != self.layers.channels:
             self.session.forget()
         self.facts.look_at(layers)
-
-    def _metadata_chosen(self, values: dict[str, Any]) -> None:
-        with _told():
-            self.session.set_metadata(values)
-        self.metadata_form.setValue(self.session.metadata)  # the former ones where these were refused
-
-    def _all_values_toggled(self, on: bool) -> None:
-        self.session.set_all_values(on)
-
-    def _mixture_chosen(self, _: object = None) -> None:
-        with _told():
-            self.session.set_mixture(self.weights_form.value() if self.weights_form.isActive() else None)
 
     def _layers_left(self, sentence: str) -> None:
         self.session.forget()
@@ -276,24 +241,6 @@ class SegmentWidget(QWidget):
                 volumes.append(volume_from_layer(layer))
         return volumes
 
-    def _keep_clicked(self) -> None:
-        if self.views.keep() is None:
-            show_error("There is no mask to keep; press Segment first.")
-
-    def _save_clicked(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save mask", "mask.nii.gz", "NIfTI (*.nii.gz *.nii)")
-        if chosen:
-            with _told():
-                self.save(Path(chosen))
-
-    def _command_clicked(self) -> None:
-        clipboard = QApplication.clipboard()
-        with _told():
-            command = keeping.command(self.session, self.facts.paths)
-            if clipboard is not None:
-                clipboard.setText(command)
-                show_info("The command is on the clipboard.")
-
     def _layer_inserted(self, event: Any) -> None:
         self._offer_demo_model(event.value)
 
@@ -314,35 +261,19 @@ class SegmentWidget(QWidget):
             self.views.flush()
 
     def _show_checkpoint(self, header: Header | None) -> None:
-        schema = header.metadata_schema if header else None
         self.card.setValue(header)
-        self.metadata_form.setSchema(schema)
-        uncertain = next((field for field in schema or () if isinstance(field, CategoricalField) and field.role == "context"), None)
-        self.weights_form.setField(uncertain)
-        self.weights_form.setVisible(uncertain is not None)
-        self.all_values.setVisible(schema is not None and schema.target is not None)
+        self.metadata.setSchema(header.metadata_schema if header else None)
         self.workbench.show_checkpoint(header)
         if self.session.checkpoint is not None:
             self.memory.recall(self.session.checkpoint)  # before the images' files are asked, who know better
         self.channel_form.setChannels(header.channels if header else ())
 
-    def _show_choices(self) -> None:
-        """Show what is chosen in the slot that is edited."""
-        choice = self.session.choice
-        if choice is None:
-            return
-        self.metadata_form.setValue(choice.metadata)
-        _show(self.all_values, choice.all_values)
-        schema = choice.header.metadata_schema
-        for field in schema:
-            weighed = choice.mixture is not None and choice.mixture.field == field.name
-            self.metadata_form.setFieldEnabled(field.name, not weighed and not (choice.all_values and field is schema.target))
-        self.weights_form.setActive(choice.mixture is not None)
-        if choice.mixture is not None:
-            self.weights_form.setValue(choice.mixture)
-        results = self.session.results
-        thresholds = results.composition().own_thresholds if results else choice.header.thresholds_for(choice.metadata)
-        self.mask_form.setOwnThresholds(thresholds)
+    def _show_thresholds(self) -> None:
+        """Show the thresholds that the model has for what is chosen in the slot that is edited."""
+        choice, results = self.session.choice, self.session.results
+        if choice is not None:
+            own = results.composition().own_thresholds if results else choice.header.thresholds_for(choice.metadata)
+            self.mask_form.setOwnThresholds(own)
 
     def _show_plan(self, plan: Plan | None) -> None:
         checked = self.session.checked
@@ -351,11 +282,6 @@ class SegmentWidget(QWidget):
         # What was checked is good to know, and no warning.
         notices = [notice for notice in opened.notices if notice != checked] if opened else []
         self.run_panel.setBanner([*notices, *self._coverage()])
-
-    def _show_progress(self, done: int, total: int) -> None:
-        self.run_panel.setProgress(done, total)
-        for button in (self.keep_button, self.save_button, self.command_button):
-            button.setEnabled(done > 0)
 
     def _coverage(self) -> list[str]:
         """Say which channels do not cover the reference."""
@@ -393,26 +319,3 @@ def _page(groups: Mapping[str, Sequence[QWidget]]) -> QScrollArea:
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     scroll.setWidget(inside)
     return scroll
-
-
-def _button(text: str, name: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return button
-
-
-def _show(box: QCheckBox, on: bool) -> None:
-    blocked = box.blockSignals(True)
-    box.setChecked(on)
-    box.blockSignals(blocked)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Show what a person gave wrongly as a sentence."""
-    try:
-        yield
-    except InputError as error:
-        show_error(str(error))

@@ -58,7 +58,7 @@ def test_open_segment_swap_save_read_back(dock, model, volume, masks_by_predicto
         names.append(dock.mask.name)
 
         path = tmp_path / f"{value}.nii.gz"
-        dock.widget.save(path)
+        dock.widget.keep.save(path)
         exported = tmp_path / f"{value}-export.nii"
         dock.mask.save(str(exported), plugin="napari-film")
         stored = dock.session.prepared.to_source(expected)
@@ -132,7 +132,7 @@ def test_all_values_in_one_mask_by_a_click(dock, model, volume, masks_by_predict
     assert np.array_equal(sliced(dock), expected)
     assert set(np.unique(expected)) == {0, 1, 2, 3}
     assert dock.mask.name == "A · lesion: all values"
-    dock.widget.save(tmp_path / "all.nii")
+    dock.widget.keep.save(tmp_path / "all.nii")
     assert nifti.label_names(tmp_path / "all.nii") == dict(enumerate(VALUES, start=1))
     assert list(dock.mask.features["label"]) == ["background", *VALUES]
     dock.qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
@@ -176,7 +176,7 @@ def test_a_part_of_a_mask_says_so_on_disk(dock, gate, model, volume, tmp_path):
     mask = sliced(dock)
     missing = (mask == NOT_COMPUTED).all(axis=(1, 2))
     assert (~missing).sum() == 3
-    dock.widget.save(tmp_path / "part.nii")
+    dock.widget.keep.save(tmp_path / "part.nii")
     dock.mask.save(str(tmp_path / "export.nii"), plugin="napari-film")
     for name in ("part.nii", "export.nii"):
         written = nifti.read(tmp_path / name)

@@ -51,7 +51,7 @@ def as_it_was(dock):
         dock.widget.picker.value(),
         dock.session.metadata,
         dock.session.state,
-        dock.widget.metadata_form.value(),
+        dock.widget.metadata.form.value(),
     )
 
 
@@ -313,7 +313,7 @@ def test_one_of_two_channels_is_not_chosen(dock, make_checkpoint, make_volume, n
 
 def test_metadata_that_the_model_refuses_leave_the_former_ones(complete, notified):
     before = as_it_was(complete)
-    complete.widget.metadata_form.valueChanged.emit({"tumor_type": "glioma"})
+    complete.widget.metadata.form.valueChanged.emit({"tumor_type": "glioma"})
     (told,) = sentences(notified)
     assert "tumor_type is 'glioma', which this model does not know" in told
     assert_same(before, as_it_was(complete))

@@ -343,7 +343,7 @@ class Person:
         if self.dock.session.header is not None:
             fields = self.dock.session.header.metadata_schema.fields
             field = fields[self.chance.integers(len(fields))]
-            self.dock.widget.metadata_form.setValue({field.name: field.choices[self.chance.integers(len(field.choices))]})
+            self.dock.widget.metadata.form.setValue({field.name: field.choices[self.chance.integers(len(field.choices))]})
 
     def move(self):
         for axis in range(self.dock.viewer.dims.ndim):
@@ -357,7 +357,7 @@ class Person:
         self.dock.session.cancel()
 
     def toggle(self):
-        self.dock.widget.all_values.setChecked(not self.dock.widget.all_values.isChecked())
+        self.dock.widget.metadata.all_values.setChecked(not self.dock.widget.metadata.all_values.isChecked())
 
     def delete_mask(self):
         if self.dock.mask is not None:
