@@ -206,7 +206,7 @@ def test_the_save_button_asks_where(dock, model, volume, tmp_path, monkeypatch):
     dock.click_segment()
     dock.wait_complete()
     answers = iter(["", str(tmp_path / "mask.nii.gz"), str(tmp_path / "missing" / "mask.nii.gz")])
-    monkeypatch.setattr("napari_film.plugin.segment_widget.QFileDialog.getSaveFileName", lambda *_: (next(answers), ""))
+    monkeypatch.setattr("napari_film.plugin.keep_panel.QFileDialog.getSaveFileName", lambda *_: (next(answers), ""))
     for count in (0, 2, 2):
         dock.qtbot.mouseClick(dock.child(QPushButton, "film_save"), Qt.MouseButton.LeftButton)
         assert len(list(tmp_path.iterdir())) == count
