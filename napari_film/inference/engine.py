@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from napari_film.errors import InputError
 from napari_film.inference.agenda import Agenda, Idle, Slices
+from napari_film.inference.background import stand_back
 from napari_film.inference.opening import Opening
 from napari_film.inference.plan import NO_MEMORY, DeviceName, Plan, PrecisionName
 from napari_film.inference.request import (
@@ -26,6 +27,7 @@ from napari_film.inference.request import (
     Request,
     SliceResult,
 )
+from napari_film.inference.torch_import import unobtrusive_import
 from napari_film.preprocessing import Preprocessing
 from napari_film.volume import Volume
 
@@ -127,8 +129,9 @@ class Engine:
         self._opening = None
         try:
             if self._loader is None:
-                from napari_film.inference.loaded import Loader  # and torch
-
+                with unobtrusive_import():
+                    from napari_film.inference.loaded import Loader  # and torch
+                stand_back()
                 self._loader = Loader()
             self._opening = Opening(generation, volumes, self._loader.load(checkpoint), preprocessing, device, precision)
         except InputError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from napari_film.errors import InputError
+from napari_film.inference.background import stand_back
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class Errands:
         return not self._thread.is_alive()
 
     def _live(self) -> None:
+        stand_back()
         while (errand := self._waiting.get()) is not None:
             if not errand.stopped.is_set():
                 self._run(errand)
