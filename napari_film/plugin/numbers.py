@@ -1,6 +1,7 @@
 """The table of numbers, wired: what is compared, with which reference, computed as an errand when all masks are whole."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,7 +139,8 @@ class Numbers(QObject):
             self._panel.outdate()
 
     def _show_offer(self) -> None:
-        self._panel.setOffersReference(not _are_structures(self._workbench.compared()))
+        with suppress(InputError):  # points that are half written; pressing the button says so
+            self._panel.setOffersReference(not _are_structures(self._workbench.compared()))
 
     def _complete(self, choice: Choice) -> bool:
         results = self._session.results_of(choice)
