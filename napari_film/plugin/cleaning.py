@@ -58,6 +58,8 @@ class Cleaning(QObject):
         """Forget what is no longer in view, and clean up what is, once nothing has changed for a moment."""
         known = {composition.identity for composition in self._in_view()}
         self._done = {identity: kept for identity, kept in self._done.items() if identity in known}
+        if self._under_way not in known:
+            self._errands.cancel(_TOPIC)
         self._rest.start()
 
     def take_note(self) -> None:
