@@ -95,9 +95,7 @@ class ImageFacts(QObject):
 
     def _persons(self, slot: Slot) -> set[str]:
         """The fields of a slot whose values a person chose."""
-        if slot != self._slot:
-            return set(self._by_person[slot])
-        return {name for name, who in self._form.origins().items() if who == YOU}
+        return set(self._by_person[slot]) if slot != self._slot else self._form.byPerson()
 
     def _forget(self) -> None:
         """Begin anew with another model: what a person chose was chosen of its fields."""

@@ -105,6 +105,10 @@ class MetadataForm(QWidget):
         """Where each part of the value is from: the name of a file, "you" or "default"."""
         return {name: self._origin(name).name for name in self._editors}
 
+    def byPerson(self) -> set[str]:
+        """The fields whose values a person chose, be they what a file or the model says or not."""
+        return set(self._by_person)
+
     def setFieldEnabled(self, name: str, on: bool) -> None:
         """Let a person change the field ``name``, or not, while its value says nothing."""
         self._editors[name].setEnabled(on)
