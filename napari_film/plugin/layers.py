@@ -84,6 +84,7 @@ def layer_data_from_volume(
     if kind == "labels":
         _add_names(arguments, names)
     else:
+        arguments["rgb"] = False  # napari takes three or four voxels along the last axis for colours
         arguments["contrast_limits"] = contrast_limits(data)
     return data, arguments, kind
 
@@ -133,6 +134,8 @@ def volume_from_layer(layer: "Image | Labels") -> Volume:
 
 def has_geometry(layer: "Image | Labels") -> bool:
     """Whether a layer says how large its voxels are: by us, by a unit of length, or by a scale or affine that is not 1."""
+    if layer.ndim not in (3, 4):
+        return False  # it has no voxels
     if isinstance(_ours(layer).get("geometry"), LayerGeometry) or _of_napari_nifti(layer):
         return True
     return all(millimetres(unit) is not None for unit in layer.units[-3:]) or not np.allclose(_matrix(layer)[:3, :3], np.eye(3))

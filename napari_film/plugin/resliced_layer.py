@@ -44,6 +44,7 @@ class ReslicedLayer:
             contrast_limits=tuple(original.contrast_limits),
             colormap=original.colormap,
             visible=self._was_visible,
+            rgb=False,
             **arguments,
         )
         original.visible = False

@@ -289,6 +289,7 @@ def test_a_layer_that_is_no_volume(dock, model, data, arguments, sentence, notif
     assert told.startswith("picture")
     assert sentence in told
     assert_same(before, as_it_was(dock))
+    dock.wait(lambda: not dock.widget.facts._rest.isActive())  # what is unusual about the image is looked for a moment later
 
 
 def test_no_model_no_image(dock, model, notified):
@@ -395,7 +396,7 @@ def test_the_dialog_that_is_called_off_leaves_a_running_segmentation(complete, m
 
 def test_saving_where_nothing_can_be_written(complete, tmp_path, monkeypatch, notified):
     monkeypatch.setattr(
-        "napari_film.plugin.segment_widget.QFileDialog.getSaveFileName", lambda *_: (str(tmp_path / "missing" / "mask.nii"), "")
+        "napari_film.plugin.keep_panel.QFileDialog.getSaveFileName", lambda *_: (str(tmp_path / "missing" / "mask.nii"), "")
     )
     before = as_it_was(complete)
     complete.qtbot.mouseClick(complete.child(QPushButton, "film_save"), Qt.MouseButton.LeftButton)

@@ -257,3 +257,19 @@ def test_a_layer_of_another_plugin_knows_its_file_by_napari(tmp_path, name, know
     with layer_source(path=str(path) if path else None):
         layer = Image(np.zeros((3, 4, 5)))
     assert path_of(layer) == (path if known else None)
+
+
+def test_few_voxels_along_the_last_axis_are_no_colours(make_napari_viewer_proxy, make_volume):
+    """napari takes an image of three or four voxels along its last axis for a picture in colour."""
+    volume = make_volume((3, 40, 41))
+    data, arguments, _ = layer_data_from_volume(volume)
+    layer = make_napari_viewer_proxy().add_image(data, **arguments)
+    assert not layer.rgb
+    assert np.array_equal(volume_from_layer(layer).data, volume.data)
+
+
+@pytest.mark.parametrize(
+    "layer", [Image(np.zeros((5, 6))), Image(np.zeros((40, 41, 3), np.uint8), rgb=True), Image(np.zeros((1, 2, 3, 4, 5)))]
+)
+def test_what_is_no_volume_has_no_voxel_size(layer):
+    assert not has_geometry(layer)
