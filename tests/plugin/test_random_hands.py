@@ -178,6 +178,7 @@ class Person:
         self.dock.widget.picker.choose(model)
         self.segment()
         self.settle()
+        gc.freeze()  # torch and what else has come with the first mask
         for name in ("film_keep", "film_sensitivity", "film_all_at_once", "film_difference", "film_largest", "film_take_away"):
             self.before = self.shown()
             self.press(name)
@@ -564,7 +565,7 @@ def threads_of_ours():
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("seed", "count"), [(0, 120), *[pytest.param(seed, 1500, marks=pytest.mark.slow) for seed in (1, 2, 3)]])
+@pytest.mark.parametrize(("seed", "count"), [(0, 60), *[pytest.param(seed, 1500, marks=pytest.mark.slow) for seed in (1, 2, 3)]])
 def test_whatever_a_person_does_no_mask_is_wrong(
     dock, gate, models, volumes, truth, quick_collection, monkeypatch, notified, qtbot, seed, count
 ):
