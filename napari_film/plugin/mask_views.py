@@ -153,9 +153,9 @@ class MaskViews(QObject):
         self.slots.set_aside(in_grid)
         if in_grid:  # out of view before the grid comes, and into it again after it went
             self.slots.arrange()
-        self._put_away()
         self._show_compared()
         self.slots.arrange()
+        self._put_away()  # once it is out of view, or it would be drawn for nobody
         self.cleaning.look()
 
     def flush(self) -> None:
@@ -194,8 +194,10 @@ class MaskViews(QObject):
         self._layout = self._laid_out = None
         self._open = False
         self.gallery.close()
-        self.maps.close()
-        self.slots.release([self._session.slot] if complete else [], suffix=" (before the image changed)" if self._images.changed else "")
+        suffix = " (before the image changed)" if self._images.changed else ""
+        with self._viewer.layers.batched_update():  # else napari collects garbage for each layer
+            self.maps.close()
+            self.slots.release([self._session.slot] if complete else [], suffix=suffix)
         self.cleaning.stop()
         self.lost.emit()
 
