@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SETTING = Setting(depth=1, features=1, channels=1, height=512, width=512)
 _ALLOWED = 1.5  # times a bare refresh
-_ROUNDS = 5
+_ROUNDS = 4
 _SWAPS = 100  # of a kind in a round
 _95 = 94  # of the 99 cuts into hundredths
 
