@@ -59,8 +59,8 @@ class NumbersPanel(QWidget):
         self._notices: tuple[str, ...] = ()
         self._stale = False
         self._told: tuple[str | None, int | None] = (None, None)
-        self._reference = _dropdown("film_reference", "A labels layer that says what the mask should be.", 7)
-        self._label = _dropdown("film_reference_label", "Which label of the reference is the foreground.", 6)
+        self._reference = _dropdown("film_reference", "A labels layer that says what the mask should be.", 5)
+        self._label = _dropdown("film_reference_label", "Which label of the reference is the foreground.", 4)
         self._tolerance = NumberBox(0.1, 50, decimals=1)
         self._tolerance.setObjectName("film_tolerance")
         self._tolerance.setSingleStep(0.5)

@@ -82,3 +82,37 @@ def test_inside_the_model(dock, model, plain):
     dock.wait(lambda: len(panel.space().names) == 5)
     dock.widget.picker.choose(plain)
     dock.wait(lambda: panel.space() is None or not panel.space().places)
+
+
+def test_inside_a_model_of_other_fields(dock, model, make_checkpoint, tumor):
+    panel = dock.widget.comparison.film_panel
+    dock.widget.picker.choose(model)
+    dock.widget.workbench.set_field("age")
+    press(dock, "film_inside")
+    dock.wait(lambda: panel.space() is not None)
+    other = make_checkpoint(tumor, seed=18)
+    dock.widget.picker.choose(other)
+    dock.wait(lambda: panel.space().names == tumor.values)
+    conditions = dict(zip(tumor.values, np.eye(3), strict=True))
+    expected = film_space(other, conditions)
+    assert all(np.array_equal(found, wanted) for found, wanted in zip(panel.space().gamma, expected.gamma, strict=True))
+    dock.widget.picker.choose(None)
+    dock.wait(lambda: panel.space() is None)
+
+
+def test_it_fits_a_narrow_window(dock, model, volume):
+    comparison = dock.widget.comparison
+    dock.add(volume)
+    dock.widget.picker.choose(model)
+    dock.click_segment()
+    dock.wait_idle()
+    press(dock, "film_numbers")
+    comparison.numbers.compare()
+    dock.wait(lambda: comparison.numbers_panel.comparison() is not None)
+    press(dock, "film_inside")
+    dock.wait(lambda: comparison.film_panel.space() is not None)
+    (one,) = below(dock)
+    assert one.minimumSizeHint().width() <= 600
+    one.setFloating(True)
+    one.resize(600, 220)
+    assert one.width() == 600

@@ -121,3 +121,24 @@ def test_a_sample_brings_its_own_model_whatever_was_used_last(dock, again, model
     dock.viewer.open_sample("napari-film", "abdomen")
     assert new.session.checkpoint.stem == "abdomen"
     assert dock.child(QComboBox, "organ") is not None
+
+
+def test_two_windows_forget_nothing_of_each_other(dock, again, make_napari_viewer_proxy, model, other):
+    dock.widget.picker.choose(model)
+    dock.pick("site", "south")
+    dock.widget.memory.flush()
+    second = make_napari_viewer_proxy()
+    _, widget = second.window.add_plugin_dock_widget("napari-film", "FiLM segmentation")
+    assert widget.session.checkpoint == model
+    assert widget.session.metadata["site"] == "south"
+    widget.picker.choose(other)
+    widget.session.set_metadata({"tumor_type": "ependymoma"})
+    widget.memory.flush()
+    dock.pick("site", "north")
+    dock.widget.memory.flush()
+    new = again()
+    assert new.session.checkpoint == model
+    assert new.session.metadata["site"] == "north"
+    new.picker.choose(other)
+    assert new.session.metadata == {"tumor_type": "ependymoma"}
+    widget.close_session()
