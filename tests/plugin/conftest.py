@@ -89,6 +89,7 @@ class Dock:
         view.scrollTo(index)
         place = view.visualRect(index).center()
         self.qtbot.mouseMove(view.viewport(), place)
+        view.setCurrentIndex(index)  # what the mouse is over is marked, and a click chooses that: the move alone may come late
         self.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
         self.qtbot.waitUntil(lambda: not view.isVisible())
 
