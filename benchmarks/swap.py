@@ -111,6 +111,7 @@ def _figures(name: str, rounds: Sequence[Sequence[Pair]], claimed: float | None)
         figures += [
             time_figure(f"{what}, until drawn", drawn),
             time_figure(f"{what}, until drawn, 95th percentile", [_high(drawn)]),
+            time_figure(f"{what}, until the last frame", [reaction.rested for reaction in reactions]),
             time_figure(f"{what}, main thread", [reaction.main for reaction in reactions]),
         ]
     return figures

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEvent, QEventLoop, QObject, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
 from benchmarks.figures import FIGURES, Figure
@@ -36,34 +36,45 @@ _REST = 0.02  # s without anything to do, after which a window has come to rest
 
 
 class Reaction(BaseModel, frozen=True):
-    """From a deed to the last frame that it brought about, and the time of its own that the main thread took for it; frames drawn."""
+    """From a deed to the frame with the canvas that it brought about, until the window had come to rest, and the main thread's own time."""
 
     drawn: float
+    rested: float
     main: float
-    frames: int
 
 
-class Frames:
-    """When the canvas beside ``widget`` was drawn."""
+class Frames(QObject):
+    """When the canvas beside ``widget`` was drawn: when a frame was swapped for the first time after it was painted."""
 
     def __init__(self, widget: QWidget) -> None:
+        super().__init__()
         self.canvas = canvas_beside(widget)
-        self.times = [0.0]
-        self.canvas.frameSwapped.connect(lambda: self.times.append(time.perf_counter()))
+        self.last = 0.0
+        self._swapped_last = 0.0
+        self._painted = False
+        self.canvas.installEventFilter(self)
+        self.canvas.frameSwapped.connect(self._swapped)
 
-    @property
-    def last(self) -> float:
-        """When it was drawn last."""
-        return self.times[-1]
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Take note that the canvas is painted."""
+        if event is not None and event.type() == QEvent.Type.Paint:
+            self._painted = True
+        return False
 
     def after(self, deed: Callable[[], Any]) -> Reaction:
         """Do ``deed`` and wait until the window has come to rest."""
-        self.times = [0.0]
+        self._painted = False
         begun, start = time.thread_time(), time.perf_counter()
         deed()
         until(lambda: self.last > start)
         settle(rest=_REST)
-        return Reaction(drawn=self.last - start, main=time.thread_time() - begun, frames=len(self.times) - 1)
+        return Reaction(drawn=self.last - start, rested=self._swapped_last - start, main=time.thread_time() - begun)
+
+    def _swapped(self) -> None:
+        """The window's other parts may be swapped again, and the canvas with them as it was."""
+        self._swapped_last = time.perf_counter()
+        if self._painted:
+            self._painted, self.last = False, self._swapped_last
 
 
 def window() -> "napari.Viewer":

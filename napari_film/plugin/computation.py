@@ -57,6 +57,8 @@ class Computation:
         if self.opened is None:
             return
         done = {Request(self._generation, condition): self._computed(self.opened, condition) for condition in conditions}
+        if not self.working and all(len(indices) == self.opened.prepared.shape[0] for indices in done.values()):
+            return  # a swap of what is kept wakes no thread and changes no state, which would be painted twice
         self.working = True
         self._engine.submit(list(done), self._order(self.opened), together=together, done=done)
 

@@ -34,7 +34,7 @@ class RunPanel(QWidget):
         self._device = QLabel()
         self._device.setObjectName("film_device")
         self._device.setWordWrap(True)
-        self._progress = "no mask yet"
+        self._progress = ""
         self._banner = QLabel()
         self._banner.setWordWrap(True)
         self._banner.setObjectName("film_banner")
@@ -60,11 +60,14 @@ class RunPanel(QWidget):
 
     def setProgress(self, done: int, total: int) -> None:
         """Show how many slices of the shown mask were computed."""
+        told = f"{done} of {total} slices" if total else "no mask yet"
+        if told == self._progress:
+            return  # nor is it painted where nothing has changed
         self._bar.setUpdatesEnabled(False)  # else the bar paints at once, and the whole window with it, for every slice
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
         self._bar.setUpdatesEnabled(True)
-        self._progress = f"{done} of {total} slices" if total else "no mask yet"
+        self._progress = told
         self._label_bar()
 
     def setPlan(self, plan: Plan | None, *, checked: str = "") -> None:

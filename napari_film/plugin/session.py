@@ -365,6 +365,8 @@ class SegmentationSession:
         self._computation.hold(selection.held())
         if compute:  # before anything is drawn: the engine computes the first slice meanwhile
             self._computation.want(selection.wanted(self._computation.room()), together=len(selection.in_view()))
+            if self._state is State.FAILED and not self._computation.working:
+                self._set_state(State.READY)  # what was chosen now is kept whole
         self.shown_changed.emit()
         self._tell_progress()
         self._settle()

@@ -156,7 +156,7 @@ def test_what_is_in_view_stays_and_goes_with_it(make_owner, volume, expected):
     assert computation.store.nbytes == size
     assert owner.kept("ependymoma") is arrays["ependymoma"]
     assert not owner.results("astrocytoma").computed.any()
-    owner.until(Finished)
+    assert not owner.computation.working
     owner.want("astrocytoma")  # it comes back by being computed again
     owner.until(Finished)
     assert owner.kept("astrocytoma") is not arrays["astrocytoma"]
@@ -172,7 +172,7 @@ def test_the_least_recently_seen_goes_first(make_owner, volume):
         owner.want(value)
         owner.until(Finished)
     owner.want(VALUES[0])
-    owner.until(Finished)
+    assert not owner.computation.working  # it is kept: seen, and nothing to compute
     owner.want(VALUES[2])
     owner.until(Finished)
     assert owner.computation.store.nbytes == 2 * size

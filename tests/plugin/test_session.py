@@ -158,7 +158,37 @@ def test_another_value_is_at_once_where_it_is_kept(owner: Owner, model: Path, vo
     for value, mask in zip(VALUES, masks, strict=True):
         session.set_metadata({**session.metadata, "tumor_type": value})
         assert np.array_equal(session.mask(), mask)  # computed ahead: nothing was waited for
+        owner.until(State.READY)  # the other field's values under this one came too
     assert owner.slices == []
+    owner.states.clear()
+    for value, mask in zip(VALUES, masks, strict=True):
+        session.set_metadata({**session.metadata, "tumor_type": value})
+        assert np.array_equal(session.mask(), mask)
+    assert owner.states == []  # nothing is computed, so nothing is said to be
+
+
+def test_after_a_failure_a_value_that_is_kept_is_shown_as_ever(
+    owner: Owner, model: Path, volume: Volume, expected: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, other = expected(VALUES[0]), expected(VALUES[1])
+    session = owner.session
+    session.set_checkpoint(model)
+    session.segment([volume], device="cpu")
+    owner.until(State.READY)
+    first = session.metadata
+
+    def run(self: Runner, condition: tuple[float, ...], indices: Any, ahead: Any = ()) -> Iterator[tuple[int, Any]]:
+        raise RuntimeError("a driver")
+
+    monkeypatch.setattr(Runner, "run", run)
+    session.set_metadata({**first, "tumor_type": VALUES[1]})
+    assert np.array_equal(session.mask(), other)
+    owner.until(State.FAILED)  # what would be computed ahead under this value cannot be
+    assert np.array_equal(session.mask(), other)
+    session.set_metadata(first)
+    assert session.state is State.READY  # nothing is missing here
+    assert np.array_equal(session.mask(), reference)
+    assert [kind for kind, _ in owner.said] == ["failed"]
 
 
 def test_nothing_is_shown_that_was_not_computed(owner: Owner, model: Path, volume: Volume, expected: Callable) -> None:
