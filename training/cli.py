@@ -25,7 +25,7 @@ def fit_command(
     data: Annotated[Path | None, typer.Option("--data", help="BIDS folder to train on instead of the recipe's own data.")] = None,
 ) -> None:
     """Train the model that RECIPE describes; the checkpoint is RUN/best.safetensors."""
-    from .recipe_file import load_recipe
+    from .recipe import load_recipe
 
     loaded, text = load_recipe(recipe)
     folder = output or Path("runs") / loaded.model.name

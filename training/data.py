@@ -8,9 +8,10 @@ from rich.console import Console
 
 from napari_film.sample_data import write_phantom
 
-from .manifest import Case, read_bids
+from .cases.case import Case, read_bids
 from .progress import counted
-from .recipe import Phantom, Recipe
+from .recipe import Recipe
+from .recipe.data import Phantom
 
 
 def find_cases(recipe: Recipe, output: Path, *, data: Path | None, console: Console) -> tuple[tuple[Case, ...], str]:

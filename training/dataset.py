@@ -17,7 +17,7 @@ from napari_film.conditioning import UNKNOWN, MetadataSchema, Value
 from napari_film.preprocessing import Prepared, prepare
 
 from .augmentation import Patch, draw_patch
-from .manifest import Case, given
+from .cases.case import Case, given
 from .recipe import Recipe
 from .sampling import Sample
 

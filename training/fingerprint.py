@@ -9,7 +9,7 @@ from napari_film import nifti
 from napari_film.header import Fingerprint, Range
 from napari_film.volume import canonical
 
-from .manifest import Case
+from .cases.case import Case
 from .recipe import Recipe
 
 TAILS = (0.5, 50.0, 99.5)  # percentiles of intensity

@@ -28,11 +28,11 @@ from napari_film.header import Header, Provenance
 from napari_film.models.unet import FiLMedUNet
 
 from .best import KeepBest
+from .cases.case import Case, data_hash, given
 from .data import find_cases
 from .dataset import PreparedCase, TrainingSlices, ValidationCases, prepare_cases
 from .fingerprint import take_fingerprint
 from .initialisation import spread_conditions
-from .manifest import Case, data_hash, given
 from .module import MEAN_DICE, TrainingModule
 from .progress import EpochBar, counted
 from .recipe import Recipe

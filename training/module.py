@@ -16,9 +16,9 @@ from napari_film.conditioning import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
 from napari_film.models.unet import FiLMedUNet
 
+from .cases.case import given
 from .dataset import PreparedCase
 from .losses import soft_dice_loss, soft_dice_loss_per_condition
-from .manifest import given
 from .recipe import Recipe
 from .scoring import dice_score
 

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from .cases.case import given
 from .fit import Fitted
-from .manifest import given
 from .recipe import Recipe
 
 

@@ -19,7 +19,7 @@ from napari_film.checkpoint import Checkpoint
 from napari_film.inference.predictor import Predictor
 from napari_film.volume import GeometryError, Volume, reordering
 
-from .manifest import Case, given, given_values
+from .cases.case import Case, given, given_values
 from .recipe import Recipe
 
 Table = dict[str, dict[str, float | None]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .manifest import Case, ManifestError
+from .cases.case import Case, ManifestError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from napari_film.conditioning import UNKNOWN, Value
 from napari_film.header import DEFAULT_THRESHOLD, Threshold
 
-from .manifest import given_values
+from .cases.case import given_values
 from .recipe import Recipe
 from .scoring import Reading
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from napari_film.bundled import bundled_checkpoints
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken
-from napari_film.plugin.recent import RecentFiles
+from napari_film.recent import RecentFiles
 
 
 class CheckpointPicker(QWidget):

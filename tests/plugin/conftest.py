@@ -109,7 +109,7 @@ class Dock:
 def no_memory_of_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember used checkpoints in a folder of the test's own."""
     folder = tmp_path_factory.mktemp("state")
-    monkeypatch.setattr("napari_film.plugin.recent.user_state_path", lambda *_: folder)
+    monkeypatch.setattr("napari_film.recent.user_state_path", lambda *_: folder)
     monkeypatch.setattr("napari_film.plugin.remembered.user_state_path", lambda *_: folder)
 
 

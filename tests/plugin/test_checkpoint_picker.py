@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
 
 from napari_film.plugin import checkpoint_picker
 from napari_film.plugin.checkpoint_picker import CheckpointPicker
-from napari_film.plugin.recent import RecentFiles
+from napari_film.recent import RecentFiles
 
 
 @pytest.fixture

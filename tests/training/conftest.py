@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from napari_film import nifti
-from napari_film.training.recipe import Recipe
-from napari_film.training.recipe_file import parse_recipe
+from napari_film.training.recipe import Recipe, parse_recipe
 from napari_film.volume import Volume
 
 TYPES = ("astrocytoma", "ependymoma", "hemangioblastoma")

@@ -4,8 +4,7 @@ import pytest
 from rich.console import Console
 
 from napari_film.training.data import find_cases
-from napari_film.training.recipe import Recipe
-from napari_film.training.recipe_file import load_recipe
+from napari_film.training.recipe import Recipe, load_recipe
 
 from .conftest import write_bids
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from napari_film import nifti
+from napari_film.training.cases.case import read_bids
 from napari_film.training.dataset import PreparedCase, TrainingSlices, open_case, prepare_cases
-from napari_film.training.manifest import read_bids
 from napari_film.training.recipe import Recipe
 from napari_film.training.sampling import Sample
 

@@ -12,10 +12,10 @@ from napari_film.errors import InputError
 from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.nifti import read
+from napari_film.training.cases.case import read_bids
 from napari_film.training.fit import Fitted, Interrupted, fit
-from napari_film.training.manifest import read_bids
 from napari_film.training.module import TrainingModule
-from napari_film.training.recipe_file import load_recipe
+from napari_film.training.recipe import load_recipe
 from napari_film.training.report import closing_words
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE, TYPES

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from napari_film.conditioning import UNKNOWN
-from napari_film.training.recipe_file import RecipeError, bundled_recipes, load_recipe, parse_recipe
+from napari_film.training.recipe import RecipeError, bundled_recipes, load_recipe, parse_recipe
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE
 
@@ -65,7 +65,7 @@ def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
         (('[[classes]]\nname = "core"\nlabels = [1]', ""), r"\[\[classes\]\] is missing"),
         (("patch = [16, 16]", "patch = [15, 16]"), r"patch \(15, 16\) does not have sides that are multiples of 2"),
         (("epochs = 2", "epochs = 2\nsplit = [0.9, 0.2, 0.2]"), r"training\.split: .* are not three parts of 1"),
-        (('bids = "data"', ""), r"data: give one of bids and phantom"),
+        (('bids = "data"', ""), r"data: give one of bids, table and phantom"),
         (("[model]", "[model"), r"^r\.toml is not valid TOML"),
         (("[model]", 'colour = "red"\n[model]'), r"colour is not a key of a recipe; allowed here: model, data, channels"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_film.training.manifest import Case, ManifestError
+from napari_film.training.cases.case import Case, ManifestError
 from napari_film.training.splits import split_cases
 
 FRACTIONS = (0.6, 0.2, 0.2)

@@ -9,18 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from napari_film.errors import InputError
 
-from .recipe import (
-    CategoricalRecipe,
-    ChannelRecipe,
-    ClassRecipe,
-    ContinuousRecipe,
-    Data,
-    Model,
-    Phantom,
-    PreprocessingRecipe,
-    Recipe,
-    Training,
-)
+from .data import Data, Phantom, Source
+from .fields import CategoricalRecipe, ContinuousRecipe
+from .images import ChannelRecipe, ClassRecipe, PreprocessingRecipe
+from .network import Model
+from .recipe import Recipe
+from .training import Training
 
 
 class RecipeError(InputError):
@@ -53,10 +47,7 @@ def load_recipe(name: str) -> tuple[Recipe, str]:
     else:
         raise RecipeError(f"{name} is no file and no recipe of this package; give a path, or one of: {', '.join(bundled_recipes())}.")
     recipe = parse_recipe(text, name=path.name)
-    if recipe.data.bids is not None:
-        data = recipe.data.model_copy(update={"bids": folder / recipe.data.bids})
-        recipe = recipe.model_copy(update={"data": data})
-    return recipe, text
+    return recipe.model_copy(update={"data": recipe.data.below(folder)}), text
 
 
 def parse_recipe(text: str, *, name: str) -> Recipe:
@@ -91,6 +82,7 @@ def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "model": Model,
         "data": Data,
+        "sources": Source,
         "phantom": Phantom,
         "channels": ChannelRecipe,
         "classes": ClassRecipe,

@@ -13,7 +13,7 @@ from pathlib import Path
 from napari_film.conditioning import UNKNOWN, MetadataError, Value
 from napari_film.errors import InputError
 
-from .recipe import Recipe
+from ..recipe import Recipe
 
 EVERYTHING = "all"
 """Stands for the condition value of a model that has no categorical field."""
@@ -36,6 +36,10 @@ class Case:
     mask: Path
     metadata: Mapping[str, Value]
     values: tuple[str, ...]
+    session: str = ""
+    rater: str = ""
+    split: str = ""
+    source: str = ""
 
 
 def given(recipe: Recipe, case: Case, value: str) -> dict[str, Value]:

@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 
 from napari_film.conditioning import UNKNOWN
-from napari_film.training.manifest import ManifestError, data_hash, given, given_values, read_bids
-from napari_film.training.recipe import Recipe
-from napari_film.training.recipe_file import parse_recipe
+from napari_film.training.cases.case import ManifestError, data_hash, given, given_values, read_bids
+from napari_film.training.recipe import Recipe, parse_recipe
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE, write_bids
 

@@ -1,0 +1,36 @@
+"""How the network of a recipe is trained."""
+
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from .part import Part
+
+
+class Training(Part):
+    """How the network is trained. One epoch shows ``samples`` slices, as many of each condition value as of the others."""
+
+    epochs: int = Field(default=100, ge=1)
+    samples: int = Field(default=512, ge=1)
+    batch: int = Field(default=8, ge=1)
+    patch: tuple[int, int] | None = None
+    foreground: float = Field(default=0.75, ge=0, le=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    loss: Literal["dice", "dice+bce"] = "dice"
+    dice_over: Literal["batch", "condition"] = "batch"
+    metadata_dropout: float = Field(default=0.25, ge=0, le=1)
+    augmentation: bool = True
+    validate_every: int = Field(default=1, ge=1)
+    patience: int = Field(default=50, ge=1)
+    epsilon: float = Field(default=0.001, ge=0)
+    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @field_validator("split")
+    @classmethod
+    def _is_a_whole(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(split) <= 0 or not math.isclose(sum(split), 1, abs_tol=1e-6):
+            raise ValueError(f"{split} are not three parts of 1 (training, validation, test)")
+        return split
