@@ -23,6 +23,7 @@ def fit_command(
     recipe: Annotated[str, typer.Argument(help="A recipe (TOML), or the name of one that comes with the package: abdomen, spinal_tumor.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME by default.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="BIDS folder to train on instead of the recipe's own data.")] = None,
+    cache: Annotated[Path | None, typer.Option("--cache", help="Folder of prepared slices, kept between runs; your cache folder.")] = None,
 ) -> None:
     """Train the model that RECIPE describes; the checkpoint is RUN/best.safetensors."""
     from .recipe import load_recipe
@@ -41,7 +42,7 @@ def fit_command(
 
     screen = Console()
     try:
-        fitted = fit(loaded, text, folder, data=data, console=screen)
+        fitted = fit(loaded, text, folder, data=data, cache=cache, console=screen)
     except Interrupted as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(130) from error

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
+from pydantic import BaseModel
 
-from napari_film import nifti
 from napari_film.header import Fingerprint, Range
-from napari_film.volume import canonical
+from napari_film.volume import Volume, canonical
 
 from .cases.case import Case
 from .recipe import Recipe
@@ -15,26 +16,49 @@ from .recipe import Recipe
 TAILS = (0.5, 50.0, 99.5)  # percentiles of intensity
 
 
-def take_fingerprint(cases: Sequence[Case], recipe: Recipe) -> Fingerprint:
-    """Measure the images of ``cases`` as they are stored: the lowest, the middle and the highest of each quantity."""
-    spacings, sizes = [], []
-    intensities: list[list[tuple[float, ...]]] = [[] for _ in recipe.channels]
-    for case in cases:
-        for found, path in zip(intensities, case.images, strict=True):
-            volume = canonical(nifti.read(path))
-            if path is case.images[0]:
-                spacings.append(volume.spacing)
-                sizes.append(volume.data.shape[:3])
-            found.append(tuple(float(value) for value in np.percentile(volume.data, TAILS)))
+class Measures(BaseModel, frozen=True):
+    """One case's images as they are stored: the reference's spacing (mm) and size (voxels) along R, A, S; `TAILS` of each channel."""
+
+    spacing: tuple[float, float, float]
+    size: tuple[int, int, int]
+    intensity: tuple[tuple[float, float, float], ...]
+
+
+class Measured(Protocol):
+    """A case with its measures."""
+
+    @property
+    def case(self) -> Case:
+        """Where it came from."""
+
+    @property
+    def measures(self) -> Measures:
+        """What its images were like."""
+
+
+def measure(volumes: Sequence[Volume]) -> Measures:
+    """Measure the images of one case, the reference first."""
+    reference = canonical(volumes[0])
+    r, a, s = (int(side) for side in reference.data.shape[:3])
+    intensity = []
+    for volume in volumes:
+        low, middle, high = (float(value) for value in np.percentile(volume.data, TAILS))
+        intensity.append((low, middle, high))
+    return Measures(spacing=reference.spacing, size=(r, a, s), intensity=tuple(intensity))
+
+
+def take_fingerprint(cases: Sequence[Measured], recipe: Recipe) -> Fingerprint:
+    """Put the measures of ``cases`` together: the lowest, the middle and the highest of each quantity."""
+    measures = [case.measures for case in cases]
     return Fingerprint(
-        subjects=len({case.subject for case in cases}),
-        spacing=_along_axes(spacings),
-        size=_along_axes(sizes),
+        subjects=len({case.case.subject for case in cases}),
+        spacing=_along_axes(one.spacing for one in measures),
+        size=_along_axes(one.size for one in measures),
         intensity=tuple(
             Range(low=round(min(low), 3), median=round(float(np.median(middle)), 3), high=round(max(high), 3))
-            for low, middle, high in (zip(*found, strict=True) for found in intensities)
+            for low, middle, high in (zip(*channel, strict=True) for channel in zip(*(one.intensity for one in measures), strict=True))
         ),
-        metadata=_counts(cases, recipe),
+        metadata=_counts([case.case for case in cases], recipe),
     )
 
 

@@ -24,16 +24,18 @@ from torch.utils.data import DataLoader
 from napari_film.atomic import write_text
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
 from napari_film.errors import InputError
-from napari_film.header import Header, Provenance
+from napari_film.header import Fingerprint, Header, Provenance
 from napari_film.models.unet import FiLMedUNet
 
 from .best import KeepBest
+from .cache import Cache
 from .cases.case import Case, data_hash, given
 from .data import find_cases
-from .dataset import PreparedCase, TrainingSlices, ValidationCases, prepare_cases
+from .dataset import TrainingSlices, ValidationCases, prepare_cases
 from .fingerprint import take_fingerprint
 from .initialisation import spread_conditions
 from .module import MEAN_DICE, TrainingModule
+from .prepared import PreparedCase
 from .progress import EpochBar, counted
 from .recipe import Recipe
 from .sampling import BalancedSampler, make_pools
@@ -58,7 +60,9 @@ class Fitted:
     scores: dict[str, Any]
 
 
-def fit(recipe: Recipe, text: str, output: Path, *, data: Path | None = None, console: Console | None = None) -> Fitted:
+def fit(
+    recipe: Recipe, text: str, output: Path, *, data: Path | None = None, cache: Path | None = None, console: Console | None = None
+) -> Fitted:
     """Train ``recipe`` (whose TOML is ``text``) into the folder ``output``.
 
     Parameters
@@ -69,6 +73,8 @@ def fit(recipe: Recipe, text: str, output: Path, *, data: Path | None = None, co
         A folder without another run in it; made if need be.
     data
         BIDS folder to use instead of the recipe's own data.
+    cache
+        Where prepared slices are kept between runs; None for the user's cache folder.
     console
         Where progress is shown; None for nowhere.
 
@@ -84,11 +90,13 @@ def fit(recipe: Recipe, text: str, output: Path, *, data: Path | None = None, co
     _open_output(output)
     cases, origin = find_cases(recipe, output, data=data, console=console)
     split = split_cases(cases, recipe.training.split, seed=recipe.training.seed)
+    kept = Cache(cache)
     with counted(console, "reading images", len(split.train) + len(split.validation)) as advance:
-        train = prepare_cases(split.train, recipe, progress=advance)
-        validation = prepare_cases(split.validation, recipe, progress=advance)
+        train = prepare_cases(split.train, recipe, kept, progress=advance)
+        validation = prepare_cases(split.validation, recipe, kept, progress=advance)
+    console.print(kept.told((*train, *validation)), highlight=False, soft_wrap=True)
     write_text(output / RECIPE, text)
-    header = _header(recipe, text, split, cases, origin)
+    header = _header(recipe, text, split, cases, origin, take_fingerprint(train, recipe))
     best = _train(recipe, header, train, validation, output, console)
     trained = time.monotonic() - start
 
@@ -137,7 +145,7 @@ def _open_output(output: Path) -> None:
         raise InputError(f"{output} cannot be written to ({error.strerror}); name another folder with --output.") from error
 
 
-def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], origin: str) -> Header:
+def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], origin: str, fingerprint: Fingerprint) -> Header:
     return Header(
         name=recipe.model.name,
         description=recipe.model.description,
@@ -147,7 +155,7 @@ def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], orig
         channels=recipe.checkpoint_channels(),
         classes=recipe.class_names(),
         preprocessing=recipe.checkpoint_preprocessing(),
-        fingerprint=take_fingerprint(split.train, recipe),
+        fingerprint=fingerprint,
         provenance=Provenance(
             recipe=text,
             seed=recipe.training.seed,

@@ -17,8 +17,8 @@ from napari_film.header import DEFAULT_THRESHOLD
 from napari_film.models.unet import FiLMedUNet
 
 from .cases.case import given
-from .dataset import PreparedCase
 from .losses import soft_dice_loss, soft_dice_loss_per_condition
+from .prepared import PreparedCase
 from .recipe import Recipe
 from .scoring import dice_score
 

@@ -5,15 +5,22 @@ import pytest
 import torch
 
 from napari_film import nifti
+from napari_film.training.cache import Cache
 from napari_film.training.cases.case import read_bids
-from napari_film.training.dataset import PreparedCase, TrainingSlices, open_case, prepare_cases
+from napari_film.training.dataset import TrainingSlices, prepare_cases
+from napari_film.training.prepared import PreparedCase, open_case
 from napari_film.training.recipe import Recipe
 from napari_film.training.sampling import Sample
 
 
 @pytest.fixture(scope="module")
-def cases(bids: Path, context_recipe: Recipe) -> tuple[PreparedCase, ...]:
-    return prepare_cases(read_bids(bids, context_recipe), context_recipe)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    return Cache(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="module")
+def cases(bids: Path, context_recipe: Recipe, cache: Cache) -> tuple[PreparedCase, ...]:
+    return prepare_cases(read_bids(bids, context_recipe), context_recipe, cache)
 
 
 def test_slices_are_what_inference_sees(bids: Path, context_recipe: Recipe, cases: tuple[PreparedCase, ...]) -> None:
@@ -26,11 +33,16 @@ def test_slices_are_what_inference_sees(bids: Path, context_recipe: Recipe, case
     assert cases[2].labels.shape[1:] == cases[2].images.shape[2:]
 
 
-def test_truth_follows_the_value(bids: Path, target_recipe: Recipe) -> None:
-    case = prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe)[0]
+def test_truth_follows_the_value(bids: Path, target_recipe: Recipe, cache: Cache) -> None:
+    case = prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe, cache)[0]
     large, small = (case.truth(target_recipe, value) for value in ("large", "small"))
-    assert large.sum() > small.sum() > 0
-    assert not (small & ~large).any()
+    np.testing.assert_array_equal(large[:, 0], case.labels > 0)
+    np.testing.assert_array_equal(small[:, 0], case.labels == 2)
+    for value, truth in (("large", large), ("small", small)):
+        assert 0 < case.shows(target_recipe, value).sum() < len(truth)
+        np.testing.assert_array_equal(case.shows(target_recipe, value), truth.any(axis=(1, 2, 3)))
+        for index in range(len(truth)):
+            np.testing.assert_array_equal(case.truth_of(index, target_recipe, value), truth[index])
 
 
 def test_a_sample_is_drawn_anew_every_epoch_and_again_the_same(context_recipe: Recipe, cases: tuple[PreparedCase, ...]) -> None:
@@ -55,6 +67,6 @@ def test_unknown_is_sampled_as_often_as_the_recipe_says(context_recipe: Recipe, 
     assert shares[3] == pytest.approx(0.25, abs=0.07)
 
 
-def test_a_target_is_never_unknown(bids: Path, target_recipe: Recipe) -> None:
-    slices = TrainingSlices(prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe), target_recipe)
+def test_a_target_is_never_unknown(bids: Path, target_recipe: Recipe, cache: Cache) -> None:
+    slices = TrainingSlices(prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe, cache), target_recipe)
     assert {tuple(slices[Sample(0, 0, "small", 0, index)][1].tolist()) for index in range(20)} == {(0.0, 1.0)}
