@@ -1,24 +1,24 @@
 """Read a recipe: a file, or one of this package by its name; what is wrong with it is told in one sentence."""
 
+import re
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import BaseModel, ValidationError
-
-from napari_film.errors import InputError
 
 from .data import Data, Phantom, Source
 from .fields import CategoricalRecipe, ContinuousRecipe
 from .images import ChannelRecipe, ClassRecipe, PreprocessingRecipe
 from .network import Model
 from .recipe import Recipe
+from .settings import RecipeError, change
 from .training import Training
 
-
-class RecipeError(InputError):
-    """A recipe that cannot be used."""
+__all__ = ["RecipeError", "bundled_recipes", "load_recipe", "parse_recipe", "without_paths"]
 
 
 def bundled_recipes() -> tuple[str, ...]:
@@ -27,8 +27,10 @@ def bundled_recipes() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
-def load_recipe(name: str) -> tuple[Recipe, str]:
+def load_recipe(name: str, settings: Sequence[str] = ()) -> tuple[Recipe, str]:
     """Read the recipe at the path ``name``, or the bundled one of that name; give it and its text.
+
+    ``settings`` are changes to it, each KEY=VALUE (`settings.change`); the text is then that of the changed recipe.
 
     Raises
     ------
@@ -46,20 +48,47 @@ def load_recipe(name: str) -> tuple[Recipe, str]:
         text = (files("napari_film.training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     else:
         raise RecipeError(f"{name} is no file and no recipe of this package; give a path, or one of: {', '.join(bundled_recipes())}.")
-    recipe = parse_recipe(text, name=path.name)
+    if settings:
+        text = _changed(text, settings, name=path.name)
+        recipe = parse_recipe(text, name=f"{path.name} with --set {' --set '.join(settings)}")
+    else:
+        recipe = parse_recipe(text, name=path.name)
     return recipe.model_copy(update={"data": recipe.data.below(folder)}), text
 
 
 def parse_recipe(text: str, *, name: str) -> Recipe:
     """Parse the TOML of the recipe called ``name``; raises RecipeError."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{name} is not valid TOML: {error}.") from error
-    try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(_content(text, name))
     except ValidationError as error:
         raise RecipeError(f"{name}: {_told(error)}") from error
+
+
+def without_paths(text: str) -> str:
+    """Give the TOML ``text`` of a recipe with a bare word in place of each path to data, which can name a patient."""
+    content = tomllib.loads(text)
+    data = content["data"]
+    sources = data.get("sources", [data])
+    paths = [(source, key) for source in sources for key in ("bids", "table") if key in source]
+    for number, (source, key) in enumerate(paths, start=1):
+        path, source[key] = source[key], key if len(paths) == 1 else f"{key}-{number}"
+        text = re.sub(rf"""(\b{key}\s*=\s*)["']{re.escape(path)}["']""", rf'\g<1>"{source[key]}"', text, count=1)
+    # Comments stay where the words themselves could be put in; a path written in another way has the whole written anew.
+    return text if tomllib.loads(text) == content else tomli_w.dumps(content)
+
+
+def _changed(text: str, settings: Sequence[str], *, name: str) -> str:
+    content = _content(text, name)
+    for setting in settings:
+        change(content, setting)
+    return "".join(f"# {name} with --set {setting}\n" for setting in settings) + tomli_w.dumps(content)
+
+
+def _content(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{name} is not valid TOML: {error}.") from error
 
 
 def _told(error: ValidationError) -> str:

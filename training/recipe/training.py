@@ -9,7 +9,12 @@ from .part import Part
 
 
 class Training(Part):
-    """How the network is trained. One epoch shows ``samples`` slices, as many of each condition value as of the others."""
+    """How the network is trained. One epoch shows ``samples`` slices, as many of each condition value as of the others.
+
+    ``prior`` is "none" for the control arm of an experiment: every field is told *unknown*, in training and after it.
+    ``batch`` is that of one device; an epoch's samples are divided among the devices. ``workers`` read and distort slices
+    beside the training; None leaves their number to the machine, and no result depends on it.
+    """
 
     epochs: int = Field(default=100, ge=1)
     samples: int = Field(default=512, ge=1)
@@ -19,14 +24,22 @@ class Training(Part):
     learning_rate: float = Field(default=1e-3, gt=0)
     loss: Literal["dice", "dice+bce"] = "dice"
     dice_over: Literal["batch", "condition"] = "batch"
+    prior: Literal["known", "none"] = "known"
     metadata_dropout: float = Field(default=0.25, ge=0, le=1)
     augmentation: bool = True
+    flips: tuple[Literal["left-right", "front-back", "head-foot"], ...] = ()
     validate_every: int = Field(default=1, ge=1)
     patience: int = Field(default=50, ge=1)
     epsilon: float = Field(default=0.001, ge=0)
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     seed: int = Field(default=0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
+    devices: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1)
+    strategy: Literal["auto", "ddp"] = "auto"
+    workers: int | None = Field(default=None, ge=0)
+    pictures: bool = True
+    tensorboard: bool = True
 
     @field_validator("split")
     @classmethod
