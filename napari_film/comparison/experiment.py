@@ -67,7 +67,7 @@ def check_one_experiment(headers: Mapping[str, Header]) -> None:
                 raise ExperimentError(f"{name} and {first} differ in their {words}; choose checkpoints of one recipe.")
         if header.provenance.data_hash != reference.provenance.data_hash:
             raise ExperimentError(f"{name} and {first} were trained on different data; choose checkpoints of one data set.")
-        if difference := _difference(_recipe(reference), _recipe(header)):
+        if difference := recipe_difference(reference, header):
             raise ExperimentError(f"{name} and {first} differ in their recipe ({difference}); only training.seed may differ.")
     seeds: dict[int | None, str] = {}
     for name, header in headers.items():
@@ -76,6 +76,11 @@ def check_one_experiment(headers: Mapping[str, Header]) -> None:
             raise ExperimentError(
                 f"{name} and {other} were both trained with seed {header.provenance.seed}; choose checkpoints of different seeds."
             )
+
+
+def recipe_difference(one: Header, other: Header, *, but_for: Sequence[str] = ("training.seed",)) -> str:
+    """Tell where the recipes of two trainings differ first, as a dotted key, but for some keys; nothing where they do not."""
+    return _difference(_recipe(one, but_for), _recipe(other, but_for))
 
 
 def distinct_names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -87,16 +92,17 @@ def distinct_names(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _recipe(header: Header) -> Any:
-    """The recipe without its training seed; as text where it is no TOML."""
+def _recipe(header: Header, but_for: Sequence[str]) -> Any:
+    """The recipe without some keys ("part.key"); as text where it is no TOML."""
     text = header.provenance.recipe
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return text
-    training = content.get("training")
-    if isinstance(training, dict):
-        training.pop("seed", None)
+    for place in but_for:
+        part, _, key = place.partition(".")
+        if isinstance(content.get(part), dict):
+            content[part].pop(key, None)
     return content
 
 

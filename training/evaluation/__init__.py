@@ -1,0 +1,1 @@
+"""How well checkpoints segment a data set, what the metadata bring them, and how sure that is."""
