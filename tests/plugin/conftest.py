@@ -1,5 +1,6 @@
 """The dock in a window, and a person's hands on it."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -103,6 +104,13 @@ class Dock:
     def wait_idle(self) -> None:
         """Wait until nothing more is computed."""
         self.wait(lambda: self.session.state in (State.READY, State.FAILED))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def others_leave_nothing_to_collect() -> None:
+    """Set aside what is alive before a module's tests: napari collects garbage whenever a layer goes, through all there is."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

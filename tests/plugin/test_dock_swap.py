@@ -69,7 +69,7 @@ def test_the_visible_slice_comes_first_and_the_slider_is_followed(dock, gate, mo
     dock.viewer.dims.set_current_step(0, 1)
     gate.let(3)
     dock.wait(lambda: len(dock.slices) == 5)
-    assert dock.slices[-2:] == [1, 0]  # one was on its way when the slider moved
+    assert dock.slices[2:] in ([3, 1, 0], [1, 0, 2])  # one may have been on its way when the slider moved
     finish(dock, gate)
     assert sorted(dock.slices) == list(range(SLICES))
 
