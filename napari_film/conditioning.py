@@ -10,6 +10,7 @@ nothing is ever encoded as all zeros.
 Needs no torch: a checkpoint's schema is read, shown and checked without it.
 """
 
+import bisect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,12 +65,15 @@ class CategoricalField(_Field):
     """A closed vocabulary; encoded one-hot in the order of ``values``, *unknown* last.
 
     ``synonyms`` maps a value to other spellings of it. Spellings are compared without regard to case, and with spaces,
-    hyphens and underscores alike.
+    hyphens and underscores alike. ``bins`` are the edges of a field made of a number, in ``unit``: value k stands for the
+    numbers from edge k - 1 (it is one of them) to edge k (it is not), the first and the last without an end.
     """
 
     kind: Literal["categorical"] = "categorical"
     values: tuple[str, ...]
     synonyms: Mapping[str, tuple[str, ...]] = {}
+    bins: tuple[float, ...] = ()
+    unit: str = ""
 
     @model_validator(mode="after")
     def _spellings_are_distinct(self) -> Self:
@@ -89,6 +93,19 @@ class CategoricalField(_Field):
                     raise ValueError(f"field {self.name!r}: the spelling {spelling!r} stands for both {owner!r} and {value!r}")
         return self
 
+    @model_validator(mode="after")
+    def _bins_fit_the_values(self) -> Self:
+        if not self.bins:
+            return self
+        if len(self.bins) != len(self.values) - 1:
+            raise ValueError(f"field {self.name!r} has {len(self.bins)} bins between {len(self.values)} values; one fewer is needed")
+        if not all(map(math.isfinite, self.bins)) or sorted(set(self.bins)) != list(self.bins):
+            raise ValueError(f"field {self.name!r} has the bins {', '.join(map(str, self.bins))}, which are no rising numbers")
+        for spelling in (*self.values, *(spelling for several in self.synonyms.values() for spelling in several)):
+            if _number(spelling) is not None:
+                raise ValueError(f"field {self.name!r} has bins and calls a value {spelling!r}; give it a name that is no number")
+        return self
+
     @property
     def width(self) -> int:
         """Columns of the condition that this field takes."""
@@ -100,7 +117,7 @@ class CategoricalField(_Field):
         return (*self.values, UNKNOWN) if self.unknown else self.values
 
     def resolve(self, value: Value) -> tuple[str, str | None]:
-        """Give the vocabulary's spelling of ``value``, and no notice.
+        """Give the vocabulary's spelling of ``value``, or the bin of a number, and no notice.
 
         Raises
         ------
@@ -113,6 +130,8 @@ class CategoricalField(_Field):
         for known in self.values:
             if wanted in {folded(known), *(folded(spelling) for spelling in self.synonyms.get(known, ()))}:
                 return known, None
+        if self.bins and (number := _number(value)) is not None:
+            return self.values[bisect.bisect_right(self.bins, number)], None
         raise MetadataError(f"{self.name} is {str(value)!r}, which this model does not know; choose {self.expected}.")
 
     def encode(self, value: Value) -> list[float]:
@@ -122,7 +141,8 @@ class CategoricalField(_Field):
     @property
     def expected(self) -> str:
         """What a person can give, in words."""
-        return "one of: " + ", ".join(self.choices)
+        number = f", or a number{' in ' + self.unit if self.unit else ''}" if self.bins else ""
+        return "one of: " + ", ".join(self.choices) + number
 
     @property
     def example(self) -> str:
@@ -297,3 +317,11 @@ def folded(spelling: str) -> str:
     """Give what two spellings of one name or value have in common: no case, and no spaces, hyphens and underscores."""
     lower = spelling.strip().casefold()
     return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too
+
+
+def _number(value: Value) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

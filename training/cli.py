@@ -1,6 +1,8 @@
 """`napari-film-train`: train a model from a recipe, draw a phantom."""
 
+import shlex
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +18,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+class Published(StrEnum):
+    """Public data sets that are read as they were published."""
+
+    MSD = "msd"
+    KITS19 = "kits19"
+    ACDC = "acdc"
 
 
 @app.command(name="fit")
@@ -47,6 +57,22 @@ def fit_command(
         typer.echo(str(error), err=True)
         raise typer.Exit(130) from error
     screen.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command(name="prepare")
+def prepare_command(
+    kind: Annotated[Published, typer.Argument(help="Which data set: msd (any task of the Decathlon), kits19 or acdc.")],
+    source: Annotated[Path, typer.Argument(help="Its folder, unpacked as it was published.")],
+    output: Annotated[Path, typer.Argument(help="Where the table and the recipe go; no images are copied.")],
+) -> None:
+    """Write a table of cases and a recipe for a public data set."""
+    from .prepare import READERS, RECIPE, prepare
+
+    published = prepare(READERS[kind.value], source, output)
+    for notice in published.notices:
+        typer.echo(notice)
+    typer.echo(f"{len(published.cases)} cases of {published.title} are in {output}")
+    typer.echo(f"napari-film-train fit {shlex.quote(str(output / RECIPE))}")
 
 
 @app.command(name="phantom")

@@ -161,7 +161,7 @@ def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], orig
             seed=recipe.training.seed,
             versions={package: version(package) for package in PACKAGES},
             data_hash=data_hash(cases),
-            data=f"{origin}: {len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test cases",
+            data=f"{origin}: {split.told}",
         ),
     )
 

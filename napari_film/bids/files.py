@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any]:
     BidsError
         If the file cannot be read, or holds something else.
     """
-    text = _text(path)
+    text = read_text(path)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -60,7 +60,7 @@ def read_table(path: Path, key: str, wanted: str) -> Table:
     BidsError
         If the file cannot be read or has no such column.
     """
-    lines = _lines(_text(path))
+    lines = _lines(read_text(path))
     columns = next(lines, ())
     if key not in columns:
         raise BidsError(f"{path.name} has no column {key}, which tells whose its rows are, so nothing is taken from it.")
@@ -89,7 +89,8 @@ def _label(text: str, key: str) -> str:
     return text[4:] if text[:4] in {"sub-", "ses-"} else text
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a file that people or programs have left, in whatever of the encodings above; raises BidsError."""
     raw = _bytes(path)
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")

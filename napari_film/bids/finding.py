@@ -5,8 +5,9 @@ sessions.tsv and its person's of participants.tsv. The first that says something
 take that, the field stays as it is and a notice says why, since a less specific file is no better witness.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from napari_film.bids.matching import Statement, statement_about, understood
 from napari_film.bids.tree import Tree, sidecars
 from napari_film.conditioning import MetadataSchema, Value
 
-_Said = dict[str, Statement]
+Said = Mapping[str, Statement]
+"""What one file says, by key."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,14 @@ class Found:
 
 @dataclass(frozen=True)
 class FoundMetadata:
-    """What the files say, by field, and what a person must be told about what could not be used."""
+    """What the files say, by field, and what a person must be told about what could not be used.
+
+    ``refused`` gives, of these, what is said about a field and not taken by the model: one sentence a field.
+    """
 
     values: Mapping[str, Found]
     notices: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_metadata(image: Path, schema: MetadataSchema) -> FoundMetadata:
@@ -41,35 +47,52 @@ def find_metadata(image: Path, schema: MetadataSchema) -> FoundMetadata:
     Nothing in the files, nor their absence, is an error. Files are read only as long as a field is open, and folders beside or
     below the way up to the data set's root are never looked into.
     """
-    values: dict[str, Found] = {}
     notices: list[str] = []
+    return understand(_sources(Tree.around(image), notices), schema, notices)
+
+
+def statements_around(image: Path, root: Path) -> tuple[tuple[Said, ...], tuple[str, ...]]:
+    """Give what each file around ``image`` in the data set ``root`` says, the most specific first, and what could not be read."""
+    notices: list[str] = []
+    tree = Tree(Path(os.path.abspath(image)), (Path(os.path.abspath(root)),))
+    return tuple(_sources(tree, notices)), tuple(notices)
+
+
+def understand(sources: Iterable[Said], schema: MetadataSchema, notices: list[str] | None = None) -> FoundMetadata:
+    """Take the fields of ``schema`` from ``sources``, the most specific first; none is asked for once no field is open.
+
+    What is told is added to ``notices``, to which those who read the sources may add too.
+    """
+    values: dict[str, Found] = {}
+    refused: dict[str, str] = {}
+    notices = [] if notices is None else notices
     missing = list(schema)
-    for said in _sources(image, notices) if missing else ():
-        for field in tuple(missing):
-            statement = statement_about(field, said)
+    for said in sources if missing else ():
+        for open_field in tuple(missing):
+            statement = statement_about(open_field, said)
             if statement is None:
                 continue
             try:
-                answer = understood(statement, field)
+                answer = understood(statement, open_field)
             except BidsError as error:
                 notices.append(str(error))
-                missing.remove(field)
+                refused[open_field.name] = str(error)
+                missing.remove(open_field)
                 continue
             if answer is not None:
                 value, notice = answer
-                values[field.name] = Found(value, statement.origin, statement.text)
-                missing.remove(field)
+                values[open_field.name] = Found(value, statement.origin, statement.text)
+                missing.remove(open_field)
                 notices += [notice] if notice else []
             elif statement.remark:
                 notices.append(statement.remark)
         if not missing:
             break
-    return FoundMetadata(values, tuple(dict.fromkeys(notices)))
+    return FoundMetadata(values, tuple(dict.fromkeys(notices)), refused)
 
 
-def _sources(image: Path, notices: list[str]) -> Iterator[_Said]:
+def _sources(tree: Tree, notices: list[str]) -> Iterator[Said]:
     """What each file says, the most specific first; what keeps a file from being read is added to ``notices``."""
-    tree = Tree.around(image)
     for path in tree.sidecars():
         try:
             yield {key: Statement(key, value, path.name) for key, value in read_json(path).items()}
@@ -82,7 +105,7 @@ def _sources(image: Path, notices: list[str]) -> Iterator[_Said]:
             notices.append(str(error))
 
 
-def _row(path: Path, key: str, label: str, columns: Mapping[str, Mapping[str, Any]]) -> _Said:
+def _row(path: Path, key: str, label: str, columns: Mapping[str, Mapping[str, Any]]) -> Said:
     """What a table says of ``label``. A row of another length than the heading could be shifted, so it says nothing."""
     table = read_table(path, key, label)
     width, rows = len(table.columns), []
@@ -92,7 +115,7 @@ def _row(path: Path, key: str, label: str, columns: Mapping[str, Mapping[str, An
             remark = f"{path.name} has a row for {label} of {len(row)} cells under a heading of {width}, so it is not used."
         else:
             rows.append(row)
-    said: _Said = {}
+    said: dict[str, Statement] = {}
     for place, column in enumerate(table.columns):
         cells = list(dict.fromkeys(row[place] for row in rows))
         value, doubt = cells[0] if cells else None, remark

@@ -82,6 +82,8 @@ def understood(statement: Statement, field: CategoricalField | ContinuousField) 
 
 def _choice(statement: Statement, field: CategoricalField) -> tuple[Value, None] | None:
     level = _level(statement)
+    if field.bins and (measured := _measured(statement)) is not None:
+        return _bin(statement, field, *measured), None
     for spelling in _spellings(statement, level):
         try:
             value = field.resolve(spelling)[0]
@@ -91,12 +93,20 @@ def _choice(statement: Statement, field: CategoricalField) -> tuple[Value, None]
             return None
         if not _opposite(spelling, value):
             return value, None
-    if _says_nothing(statement.text) or (level is not None and _says_nothing(level)):
+    if says_nothing(statement.text) or (level is not None and says_nothing(level)):
         return None
     meaning = f" ({level})" if level and level != statement.text else ""
     raise BidsError(
         f"{statement.origin} says {field.name} is {statement.text!r}{meaning}, which this model does not know; choose {field.expected}."
     )
+
+
+def _bin(statement: Statement, field: CategoricalField, number: float, unit: str) -> Value:
+    """The bin of a number, told in the field's unit."""
+    converted = convert(number, unit, field.unit)
+    if converted is None:
+        raise BidsError(f"{statement.origin} gives {field.name} in {unit!r}, which cannot be told in {field.unit!r}; it is not used.")
+    return field.resolve(converted)[0]
 
 
 def _spellings(statement: Statement, level: str | None) -> Iterator[str]:
@@ -129,16 +139,12 @@ def _level(statement: Statement) -> str | None:
 
 def _number(statement: Statement, field: ContinuousField) -> tuple[Value, str | None] | None:
     level = _level(statement)
-    if _says_nothing(statement.text) or (level is not None and _says_nothing(level)):
+    if says_nothing(statement.text) or (level is not None and says_nothing(level)):
         return None
-    text, unit = statement.text, statement.measure
-    if match := _AGE_STRING.fullmatch(text):
-        text, unit = match[1], _AGE_UNITS[match[2]]
-    elif (match := _NUMBER.fullmatch(text)) and match[2]:
-        text, unit = match[1], match[2]
-    number = _plain_number(text)
-    if number is None or not math.isfinite(number):
+    measured = _measured(statement)
+    if measured is None:
         raise BidsError(f"{statement.origin} says {field.name} is {statement.text!r}, which is no number; give {field.expected}.")
+    number, unit = measured
     converted = convert(number, unit, field.unit)
     if converted is None:
         raise BidsError(f"{statement.origin} gives {field.name} in {unit!r}, which cannot be told in {field.unit!r}; it is not used.")
@@ -150,7 +156,19 @@ def _number(statement: Statement, field: ContinuousField) -> tuple[Value, str | 
     return value, notice and f"{statement.origin} says {notice}{stands}"
 
 
-def _says_nothing(text: str) -> bool:
+def _measured(statement: Statement) -> tuple[float, str] | None:
+    """The number that a statement is, and its unit; None where it is none."""
+    text, unit = statement.text, statement.measure
+    if match := _AGE_STRING.fullmatch(text):
+        text, unit = match[1], _AGE_UNITS[match[2]]
+    elif (match := _NUMBER.fullmatch(text)) and match[2]:
+        text, unit = match[1], match[2]
+    number = _plain_number(text)
+    return None if number is None or not math.isfinite(number) else (number, unit)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether ``text`` is one of the ways to say that a value is not known."""
     return folded(text) in _NOTHING
 
 

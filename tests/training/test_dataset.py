@@ -6,7 +6,7 @@ import torch
 
 from napari_film import nifti
 from napari_film.training.cache import Cache
-from napari_film.training.cases.case import read_bids
+from napari_film.training.cases.reading import read_cases
 from napari_film.training.dataset import TrainingSlices, prepare_cases
 from napari_film.training.prepared import PreparedCase, open_case
 from napari_film.training.recipe import Recipe
@@ -20,11 +20,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 @pytest.fixture(scope="module")
 def cases(bids: Path, context_recipe: Recipe, cache: Cache) -> tuple[PreparedCase, ...]:
-    return prepare_cases(read_bids(bids, context_recipe), context_recipe, cache)
+    return prepare_cases(read_cases(context_recipe.data.all_sources(), context_recipe), context_recipe, cache)
 
 
 def test_slices_are_what_inference_sees(bids: Path, context_recipe: Recipe, cases: tuple[PreparedCase, ...]) -> None:
-    case = read_bids(bids, context_recipe)[2]
+    case = read_cases(context_recipe.data.all_sources(), context_recipe)[2]
     prepared = open_case(case, context_recipe)
     for k in range(prepared.network_shape[0]):
         np.testing.assert_array_equal(cases[2].images[k], prepared.image(k).astype(np.float16))
@@ -34,7 +34,7 @@ def test_slices_are_what_inference_sees(bids: Path, context_recipe: Recipe, case
 
 
 def test_truth_follows_the_value(bids: Path, target_recipe: Recipe, cache: Cache) -> None:
-    case = prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe, cache)[0]
+    case = prepare_cases(read_cases(target_recipe.data.all_sources(), target_recipe)[:1], target_recipe, cache)[0]
     large, small = (case.truth(target_recipe, value) for value in ("large", "small"))
     np.testing.assert_array_equal(large[:, 0], case.labels > 0)
     np.testing.assert_array_equal(small[:, 0], case.labels == 2)
@@ -68,5 +68,5 @@ def test_unknown_is_sampled_as_often_as_the_recipe_says(context_recipe: Recipe, 
 
 
 def test_a_target_is_never_unknown(bids: Path, target_recipe: Recipe, cache: Cache) -> None:
-    slices = TrainingSlices(prepare_cases(read_bids(bids, target_recipe)[:1], target_recipe, cache), target_recipe)
+    slices = TrainingSlices(prepare_cases(read_cases(target_recipe.data.all_sources(), target_recipe)[:1], target_recipe, cache), target_recipe)
     assert {tuple(slices[Sample(0, 0, "small", 0, index)][1].tolist()) for index in range(20)} == {(0.0, 1.0)}

@@ -12,7 +12,7 @@ from napari_film.errors import InputError
 from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.nifti import read
-from napari_film.training.cases.case import read_bids
+from napari_film.training.cases.reading import read_cases
 from napari_film.training.fit import Fitted, Interrupted, fit
 from napari_film.training.module import TrainingModule
 from napari_film.training.recipe import load_recipe
@@ -73,7 +73,8 @@ def test_scores_come_from_the_inference_of_the_user(context_run: Fitted, bids: P
         mask = predictor.predict(volumes, {"tumor_type": value}).mask() == 1
         assert row["dice"][value] == pytest.approx(2 * (mask & truth).sum() / (mask.sum() + truth.sum()), abs=1e-4)
     assert row["voxels"] == truth.sum()
-    assert set(case.subject for case in read_bids(bids, recipe)) == {s for part in context_run.scores["subjects"].values() for s in part}
+    cases = read_cases(recipe.data.all_sources(), recipe)
+    assert {case.subject for case in cases} == {s for part in context_run.scores["subjects"].values() for s in part}
 
 
 def test_same_recipe_same_seed_same_bytes(context_run: Fitted, tmp_path: Path) -> None:

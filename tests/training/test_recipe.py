@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from napari_film.conditioning import UNKNOWN
-from napari_film.training.recipe import RecipeError, bundled_recipes, load_recipe, parse_recipe
+from napari_film.training.recipe import Recipe, RecipeError, bundled_recipes, load_recipe, parse_recipe
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE
 
@@ -61,11 +61,33 @@ def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
         (('suffix = "T2w"', 'sufix = "T2w"'), r"channels\.2\.suffix is missing|channels\.2\.sufix is not a key"),
         (("unknown = true", "unknown = true\nlabels = { astrocytoma = [1] }"), r"fields\.1: labels belong to a target field"),
         (("unknown = true", 'kind = "ordinal"'), r"fields\.1: kind should be 'categorical' or 'continuous'"),
-        (("unknown = true", 'unknown = true\nunit = "mm"'), r"fields\.1\.unit is not a key of a recipe; allowed here: name, kind, role"),
+        (
+            ("unknown = true", "unknown = true\nminimum = 0"),
+            r"fields\.1\.minimum is not a key of a recipe; allowed here: name, description",
+        ),
         (('[[classes]]\nname = "core"\nlabels = [1]', ""), r"\[\[classes\]\] is missing"),
         (("patch = [16, 16]", "patch = [15, 16]"), r"patch \(15, 16\) does not have sides that are multiples of 2"),
         (("epochs = 2", "epochs = 2\nsplit = [0.9, 0.2, 0.2]"), r"training\.split: .* are not three parts of 1"),
         (('bids = "data"', ""), r"data: give one of bids, table and phantom"),
+        (('bids = "data"', 'bids = "data"\nlabels = 3'), r"data\.labels: 3 is neither a text nor a list of texts"),
+        (('bids = "data"', 'bids = "data"\nlabelled = ["x"]'), r"data: labelled names values of a target field, and the recipe has none"),
+        (('suffix = "T2w"', "suffix = 3"), r"channels\.2\.suffix: 3 is neither a text nor a list of texts"),
+        (("epochs = 2", 'epochs = 2\nsplit = "none"'), r"training\.split: 'none' are not three parts of 1 .*, nor \"same\""),
+        (("unknown = true", "bins = [1]"), r"fields\.1: field 'tumor_type' has 1 bins between 3 values; one fewer is needed"),
+        (("unknown = true", 'unit = "mm"'), r"fields\.1: unit belongs to a number: give bins, or kind = 'continuous'"),
+        (("unknown = true", 'mirror = { astrocytoma = "ependymoma" }'), r"fields\.1: mirror belongs to a field with spatial"),
+        (("unknown = true", 'spatial = "left"'), r"fields\.1\.spatial is 'left'; input should be 'left-right', 'front-back' or 'up-down'"),
+        (
+            ("unknown = true", 'spatial = "left-right"\nmirror = { astrocytoma = "glioma" }'),
+            r"fields\.1: mirror names 'glioma', which is not among the values: astrocytoma",
+        ),
+        (
+            (
+                "unknown = true",
+                'spatial = "left-right"\nmirror = { astrocytoma = "ependymoma", hemangioblastoma = "ependymoma" }',
+            ),
+            r"fields\.1: mirror gives two values one mirror image; write each pair once",
+        ),
         (("[model]", "[model"), r"^r\.toml is not valid TOML"),
         (("[model]", 'colour = "red"\n[model]'), r"colour is not a key of a recipe; allowed here: model, data, channels"),
     ],
@@ -100,3 +122,47 @@ def test_a_binary_file_is_no_recipe(tmp_path: Path) -> None:
 
 def test_recipe_writer_reaches_the_loader(write_recipe: Callable[..., Path]) -> None:
     assert load_recipe(str(write_recipe(("epochs = 2", "epochs = 7"))))[0].training.epochs == 7
+
+
+def with_fields(fields: str) -> Recipe:
+    return parse_recipe(CONTEXT_RECIPE.replace("[preprocessing]", f"{fields}\n\n[preprocessing]"), name="r.toml")
+
+
+def test_a_column_is_another_name_of_its_field_in_the_checkpoint() -> None:
+    age = '[[fields]]\nname = "years"\nkind = "continuous"\ncolumn = "age"\nminimum = 0\nmaximum = 100\n'
+    group = '[[fields]]\nname = "group"\ncolumn = "age"\nvalues = ["young", "old"]\nbins = [40]\n'
+    assert with_fields(age).metadata_schema()["years"].aliases == ("age",)
+    both = with_fields(age + group).metadata_schema()  # whose of the two it is in a file cannot be told
+    assert (both["years"].aliases, both["group"].aliases) == ((), ())
+    target = parse_recipe(TARGET_RECIPE.replace('role = "target"', 'role = "target"\ncolumn = "labelled"'), name="r")
+    assert target.metadata_schema()["organ"].aliases == ()
+
+
+def test_values_of_a_mirrored_image() -> None:
+    side = '[[fields]]\nname = "side"\nvalues = ["left", "right", "both"]\nunknown = true\nspatial = "left-right"\n'
+    place = '[[fields]]\nname = "x"\nkind = "continuous"\nminimum = -1\nmaximum = 1\nunknown = true\nspatial = "left-right"\n'
+    field = with_fields(side + 'mirror = { left = "right" }').fields[1]
+    assert [field.mirrored(value) for value in ("left", "right", "both", UNKNOWN)] == ["right", "left", "both", UNKNOWN]
+    assert field.movable
+    assert not with_fields(side).fields[1].movable
+    number = with_fields(place + "mirror = true").fields[1]
+    assert [number.mirrored(value) for value in (0.25, -1.0, UNKNOWN)] == [-0.25, 1.0, UNKNOWN]
+    with pytest.raises(RecipeError, match=r"fields\.2: mirror needs a range that is the same on both sides of 0; it is 0 to 1"):
+        with_fields(place.replace("-1", "0") + "mirror = true")
+    assert with_fields('[[fields]]\nname = "a"\nvalues = ["b"]').fields[1].movable
+
+
+def test_a_soft_mask_is_one_structure() -> None:
+    soft = CONTEXT_RECIPE.replace('bids = "data"', 'bids = "data"\nsoft_masks = true')
+    assert parse_recipe(soft, name="r").data.soft_masks
+    with pytest.raises(RecipeError, match=r"data\.soft_masks: a soft mask holds one structure, whose label is 1"):
+        parse_recipe(soft.replace("labels = [1]", "labels = [1, 2]"), name="r")
+    with pytest.raises(RecipeError, match=r"data\.soft_masks: a soft mask holds one structure"):
+        parse_recipe(TARGET_RECIPE.replace('bids = "data"', 'bids = "data"\nsoft_masks = true'), name="r")
+
+
+def test_one_file_may_hold_all_channels() -> None:
+    recipe = parse_recipe(CONTEXT_RECIPE.replace('"sagittal"', '"sagittal"\nfourth_axis = "channels"'), name="r")
+    assert [channel.name for channel in recipe.image_channels()] == ["T1w"]
+    assert recipe.architecture().channels == 2
+    assert recipe.checkpoint_preprocessing().fourth_axis == "channels"

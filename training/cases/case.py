@@ -1,22 +1,24 @@
-"""The cases of a data set: per subject and session the images, the mask and the metadata.
+"""A case: one patient at one time, with one rater's mask, ready to be trained on.
 
-A first cut of BIDS: images are found by suffix, masks as ``derivatives/<labels>/<same folder>/<image>_dseg.nii.gz``,
-metadata in participants.tsv.
+`make_case` is strict: whatever the recipe needs of a record and does not find there is one sentence.
 """
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_film.conditioning import UNKNOWN, MetadataError, Value
+from napari_film.conditioning import UNKNOWN, MetadataError, Value, folded
 from napari_film.errors import InputError
 
 from ..recipe import Recipe
+from ..recipe.fields import FieldRecipe
+from .record import Record
 
 EVERYTHING = "all"
 """Stands for the condition value of a model that has no categorical field."""
+
+SPLITS = ("train", "validation", "test")
 
 
 class ManifestError(InputError):
@@ -28,7 +30,8 @@ class Case:
     """One patient at one time.
 
     ``metadata`` holds the context fields. ``values`` are the values of the swapped field that the case can be trained
-    and scored under: the labelled ones of a target field, or its own of a context field.
+    and scored under: the labelled ones of a target field, or its own of a context field. ``subject`` is distinct over all
+    data sets of a run.
     """
 
     subject: str
@@ -43,7 +46,9 @@ class Case:
 
 
 def given(recipe: Recipe, case: Case, value: str) -> dict[str, Value]:
-    """Metadata of ``case`` with the swapped field set to ``value``."""
+    """Metadata of ``case`` with the swapped field set to ``value``; all *unknown* where the recipe trains without prior."""
+    if recipe.training.prior == "none":
+        return {field.name: UNKNOWN for field in recipe.fields}
     swapped = recipe.swapped()
     return dict(case.metadata) if swapped is None else {**case.metadata, swapped.name: value}
 
@@ -51,29 +56,50 @@ def given(recipe: Recipe, case: Case, value: str) -> dict[str, Value]:
 def given_values(recipe: Recipe) -> tuple[str, ...]:
     """Every value that can be given for the swapped field, *unknown* last where it is one."""
     swapped = recipe.swapped()
-    return (EVERYTHING,) if swapped is None else swapped.field().choices
+    if swapped is None:
+        return (EVERYTHING,)
+    return (UNKNOWN,) if recipe.training.prior == "none" else swapped.field().choices
 
 
-def read_bids(folder: Path, recipe: Recipe) -> tuple[Case, ...]:
-    """Find the cases under the BIDS folder ``folder``, in the order of their names.
+def make_case(record: Record, recipe: Recipe, *, subject: str = "") -> Case:
+    """Make a case of ``record``, called ``subject`` where that is not the record's own name.
 
     Raises
     ------
     ManifestError
-        If an image, a mask or a metadata value that the recipe needs is missing.
+        If an image, the mask or a metadata value that the recipe needs is missing or of no use.
     """
-    if not folder.is_dir():
-        raise ManifestError(f"The data folder {folder} does not exist; correct data.bids in the recipe, or give --data.")
-    reference = recipe.channels[0].suffix
-    participants = _participants(folder / "participants.tsv") if recipe.fields else {}
-    cases = []
-    for path in sorted(folder.glob("sub-*/**/*.nii*")):
-        entities = _entities(path)
-        if entities["suffix"] == reference:
-            cases.append(_case(path, entities, folder, recipe, participants))
-    if not cases:
-        raise ManifestError(f"{folder} has no image named sub-*_{reference}.nii.gz; correct the suffix of channel 1 in the recipe.")
-    return tuple(cases)
+    for fault in (*record.faults, *record.refused.values()):
+        raise ManifestError(fault)
+    if not record.subject:
+        raise ManifestError(f"{record.where}: the subject is missing; each case needs one, or it could be in two parts of the split.")
+    if record.split and record.split not in SPLITS:
+        raise ManifestError(f"{record.where}: split is {record.split!r}; write one of {', '.join(SPLITS)}, or leave it out.")
+    images = []
+    for channel in recipe.image_channels():
+        path = record.images.get(channel.name)
+        suffix = f" (suffix {' or '.join(channel.suffixes)})" if channel.suffixes else ""
+        images.append(_file(path, record, f"has no image of channel {channel.name}{suffix}"))
+    mask = _file(record.mask, record, "has no mask")
+    metadata = {field.name: _value(field, record) for field in recipe.fields if field.role == "context"}
+    swapped = recipe.swapped()
+    if swapped is None:
+        values: tuple[str, ...] = (EVERYTHING,)
+    elif swapped.role == "target":
+        values = _labelled(record, recipe)
+    else:
+        values = (str(metadata[swapped.name]),)
+    return Case(
+        subject=subject or record.subject,
+        images=tuple(images),
+        mask=mask,
+        metadata=metadata,
+        values=values,
+        session=record.session,
+        rater=record.rater,
+        split=record.split,
+        source=record.source,
+    )
 
 
 def data_hash(cases: Sequence[Case]) -> str:
@@ -87,71 +113,44 @@ def data_hash(cases: Sequence[Case]) -> str:
     return digest.hexdigest()
 
 
-def _entities(path: Path) -> dict[str, str]:
-    """Subject and session of a BIDS file, and all that its name says after them ("ce-gadolinium_T1w")."""
-    stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    parts = stem.split("_")
-    found = {"sub": "", "ses": ""}
-    while parts and parts[0][:4] in {"sub-", "ses-"}:
-        key, _, value = parts.pop(0).partition("-")
-        found[key] = value
-    return {**found, "stem": stem, "suffix": "_".join(parts)}
+def _file(path: Path | None, record: Record, problem: str) -> Path:
+    who = " ".join(filter(None, (record.subject, record.session)))
+    if path is None:
+        raise ManifestError(f"{record.where}: {who} {problem}; add it, or take the case out of the data.")
+    if not path.is_file():
+        raise ManifestError(f"{record.where}: {who} {problem}: {path} does not exist; add it, or take the case out of the data.")
+    return path
 
 
-def _case(path: Path, entities: Mapping[str, str], folder: Path, recipe: Recipe, participants: Mapping[str, Mapping[str, str]]) -> Case:
-    subject = f"sub-{entities['sub']}"
-    images = [path]
-    for channel in recipe.channels[1:]:
-        start = entities["stem"].removesuffix(entities["suffix"])
-        found = [path.with_name(f"{start}{channel.suffix}{ending}") for ending in (".nii.gz", ".nii")]
-        images.append(_existing(found, f"{subject} has no image of channel {channel.name} (suffix {channel.suffix})"))
-    where = folder / "derivatives" / recipe.data.labels / path.parent.relative_to(folder)
-    masks = [where / f"{entities['stem']}_dseg{ending}" for ending in (".nii.gz", ".nii")]
-    mask = _existing(masks, f"{subject} has no mask")
-    metadata, values = _metadata(subject, recipe, participants)
-    return Case(subject, tuple(images), mask, metadata, values)
+def _value(field: FieldRecipe, record: Record) -> Value:
+    """Give the value of a context field: what was understood, or *unknown*."""
+    if field.name in record.understood:
+        return record.understood[field.name]
+    if field.unknown:
+        return UNKNOWN
+    column = field.column or field.name
+    why = " ".join(record.notices[:1])
+    raise ManifestError(
+        f"{record.where}: nothing is said of {column}, and field {field.name!r} has no unknown; "
+        f"fill it in, name its column, or set unknown = true.{' ' + why if why else ''}"
+    )
 
 
-def _existing(paths: Sequence[Path], problem: str) -> Path:
-    for path in paths:
-        if path.is_file():
-            return path
-    raise ManifestError(f"{problem}: {paths[0].name} does not exist; add it, or take the subject out of the data.")
-
-
-def _participants(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read; it holds the metadata of the recipe's fields, one row a subject.") from error
-    if not rows or "participant_id" not in rows[0]:
-        raise ManifestError(f"{path} has no column participant_id; it needs one row a subject, tab-separated.")
-    return {row["participant_id"]: row for row in rows}
-
-
-def _metadata(subject: str, recipe: Recipe, participants: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, Value], tuple[str, ...]]:
-    """Give the context fields of ``subject``, and its values of the swapped field."""
-    metadata: dict[str, Value] = {}
-    values: tuple[str, ...] = (EVERYTHING,)
+def _labelled(record: Record, recipe: Recipe) -> tuple[str, ...]:
+    """Values of the target field that the case has labels for: its column's (several between semicolons), its data set's, or all."""
     swapped = recipe.swapped()
-    for field in recipe.fields:
-        column = field.column or field.name
-        if field.role == "target" and field.column is None:
-            values = field.field().choices
-            continue
-        row = participants.get(subject)
-        if row is None:
-            raise ManifestError(f"{subject} has no row in participants.tsv; add one, or take the subject out of the data.")
-        if column not in row:
-            raise ManifestError(f"participants.tsv has no column {column!r}, which field {field.name!r} is read from; name it by column.")
-        stored = (row[column] or "").strip()
-        try:
-            value, _ = field.field().resolve(UNKNOWN if stored in {"", "n/a"} else stored)
-        except MetadataError as error:
-            raise ManifestError(f"participants.tsv, {subject}: {error}") from error
-        if field.role != "target":
-            metadata[field.name] = value
-        if field is swapped:
-            values = (str(value),)
-    return metadata, values
+    if swapped is None:
+        raise ValueError("the recipe has no target field")
+    said = {folded(key): text for key, text in record.cells.items()}
+    text = said.get(folded(swapped.column), "") if swapped.column else ""
+    names = [name.strip() for name in text.split(";") if name.strip()] or list(record.labelled)
+    if not names and swapped.column:
+        raise ManifestError(
+            f"{record.where}: nothing in column {swapped.column} says which {swapped.name} is labelled; "
+            "name the labelled values, several between semicolons."
+        )
+    try:
+        found = [swapped.field().resolve(name)[0] for name in names]
+    except MetadataError as error:
+        raise ManifestError(f"{record.where}: {error}") from error
+    return tuple(value for value in swapped.values if value in found) if found else swapped.values

@@ -1,11 +1,13 @@
-"""One line of a data set as it stands there: nothing is looked up, no file is opened, nothing is refused yet.
+"""One line of a data set as it stands there: no image is opened, and nothing is refused yet.
 
 `check` tells what is wrong with records; `case.make_case` makes a case of one, or refuses it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from napari_film.conditioning import Value
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Record:
     mask
         File of the mask; None where none was found.
     cells
-        Metadata by column, as text.
+        Metadata by column, as text; empty where a value is said to be missing.
     origins
         Where each cell stood: "participants.tsv", "sub-01_T1w.json", "cases.tsv, line 4".
     split
@@ -32,6 +34,14 @@ class Record:
         Name of the data set.
     labelled
         Values of the target field that the mask has labels for; empty where nothing is said.
+    understood
+        Values of the recipe's context fields, by field, as the core's reader (the dock's) understands the cells.
+    refused
+        Fields that something is said of which the recipe does not take, and why: one sentence each.
+    faults
+        What else keeps the record from being used: one sentence each.
+    notices
+        What a person should know: a clamped number, a sidecar that cannot be read.
     """
 
     where: str
@@ -45,3 +55,7 @@ class Record:
     split: str = ""
     source: str = ""
     labelled: tuple[str, ...] = ()
+    understood: Mapping[str, Value] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

@@ -5,11 +5,11 @@ A *source* is one data set: a BIDS folder, a table, or a phantom that is drawn w
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from .part import Part
+from .part import Names, Part
 
 
 class Phantom(Part):
@@ -24,17 +24,26 @@ class Phantom(Part):
 class Source(Part):
     """One data set. Paths are relative to the recipe's folder.
 
-    ``labels`` names the derivative with the masks of a BIDS folder. ``labelled`` are the values of the target field that all of
-    its masks have labels for; where it is empty, the field's column says it case by case, or all values are labelled.
-    ``cells`` are columns that hold for all of it, such as ``{ site = "north" }``.
+    ``labels`` names the derivative with the masks of a BIDS folder, or several: one a rater. ``mask_suffix`` is what follows the
+    image's name in a mask's, or several of that: one a rater; without it "dseg", else "seg-manual". ``labelled`` are the values of
+    the target field that all of its masks have labels for; where it is empty, the field's column says it case by case, or all
+    values are labelled. ``cells`` are columns that hold for all of it, such as ``{ site = "north" }``. ``name`` tells it from the
+    others of a run.
     """
 
     bids: Path | None = None
     table: Path | None = None
     phantom: Phantom | None = None
-    labels: str = "labels"
+    labels: Names = ("labels",)
+    mask_suffix: Names = ()
     labelled: tuple[str, ...] = ()
     cells: Mapping[str, str] = {}
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
+
+    @property
+    def mask_suffixes(self) -> tuple[str, ...]:
+        """What follows an image's name in its masks', as the recipe gives it; empty where it does not."""
+        return tuple(suffix.removeprefix("_") for suffix in self.mask_suffix)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -46,32 +55,40 @@ class Source(Part):
 class Data(Part):
     """The data sets of a run: one, its keys standing here, or several under ``sources``.
 
-    ``soft_masks`` allows masks with fractional values, the part of a voxel that belongs to the structure.
+    ``soft_masks`` allows masks with fractional values, the part of a voxel that belongs to the structure; half of it or more
+    is in. ``unlabelled`` says what becomes of images without a mask. ``shared_subjects``: one name in two data sets is one person.
     """
 
     bids: Path | None = None
     table: Path | None = None
     phantom: Phantom | None = None
-    labels: str = "labels"
+    labels: Names = ("labels",)
+    mask_suffix: Names = ()
     labelled: tuple[str, ...] = ()
     cells: Mapping[str, str] = {}
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
     sources: tuple[Source, ...] = ()
     soft_masks: bool = False
+    unlabelled: Literal["refuse", "skip"] = "refuse"
+    shared_subjects: bool = False
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Self:
-        alone = any(place is not None for place in (self.bids, self.table, self.phantom))
-        if alone and self.sources:
-            raise ValueError("give one data set's keys here, or several under sources, not both")
-        if not self.sources:
-            self.all_sources()
+        beside = sorted(self.model_fields_set & set(Source.model_fields))
+        if beside and self.sources:
+            raise ValueError(f"{beside[0]} stands beside sources; give one data set's keys here, or several under sources, not both")
+        if not self.sources and sum(place is not None for place in (self.bids, self.table, self.phantom)) != 1:
+            raise ValueError("give one of bids, table and phantom")
+        names = [source.name for source in self.sources if source.name]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two of the sources have one name: {', '.join(names)}")
         return self
 
     def all_sources(self) -> tuple[Source, ...]:
         """Give the data sets, one or several."""
         if self.sources:
             return self.sources
-        return (Source(**self.model_dump(exclude={"sources", "soft_masks"})),)
+        return (Source(**self.model_dump(include=set(Source.model_fields))),)
 
     def below(self, folder: Path) -> "Data":
         """Give the same with the paths of data sets below ``folder``."""

@@ -5,25 +5,45 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from napari_film.conditioning import CategoricalField, ContinuousField
+from napari_film.conditioning import CategoricalField, ContinuousField, Value, folded
 
 from .part import Part
 
+Axis = Literal["left-right", "front-back", "up-down"]
 
-class CategoricalRecipe(Part):
-    """A categorical field; ``column`` names its column of participants.tsv, where that is not called as the field.
 
-    A target field says which integers in the masks each value means, and its column, if given, which value is labelled in a scan.
+class _Read(Part):
+    """What every field has: where its value stands, and whether it tells of a place in the body.
+
+    ``column`` becomes another name of the field in the checkpoint, so that the dock fills it in from the same column.
+    ``spatial`` is the axis along which the value is a place: an image mirrored along it has another value.
     """
 
     name: str
-    kind: Literal["categorical"] = "categorical"
-    role: Literal["target", "context"] = "context"
     description: str = ""
     column: str | None = None
     unknown: bool = False
+    spatial: Axis | None = None
+
+    def _aliases(self) -> tuple[str, ...]:
+        return (self.column,) if self.column and folded(self.column) != folded(self.name) else ()
+
+
+class CategoricalRecipe(_Read):
+    """A categorical field; ``column`` names its column, where that is not called as the field.
+
+    ``bins`` makes it of a number: edges, in ``unit``, between one value and the next, which begins at the edge. ``mirror`` tells of
+    a spatial field which value an image has once it is mirrored; a value that it does not name stays. A target field says which
+    integers in the masks each value means, and its column, if given, which values are labelled in a case.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    role: Literal["target", "context"] = "context"
     values: tuple[str, ...] = Field(min_length=1)
     synonyms: Mapping[str, tuple[str, ...]] = {}
+    bins: tuple[float, ...] = ()
+    unit: str = ""
+    mirror: Mapping[str, str] = {}
     labels: Mapping[str, tuple[int, ...]] = {}
 
     @model_validator(mode="after")
@@ -35,37 +55,90 @@ class CategoricalRecipe(Part):
             raise ValueError(f"labels needs one entry for each of: {', '.join(self.values)}")
         if self.role == "target" and self.unknown:
             raise ValueError("a target field cannot be unknown: there would be nothing to segment")
+        if self.role == "target" and self.bins:
+            raise ValueError("bins belong to a context field; a target field is what to segment")
+        if self.unit and not self.bins:
+            raise ValueError("unit belongs to a number: give bins, or kind = 'continuous'")
         return self
+
+    @model_validator(mode="after")
+    def _mirror_is_a_mirror(self) -> Self:
+        if self.mirror and self.spatial is None:
+            raise ValueError("mirror belongs to a field with spatial, the axis that is mirrored")
+        for value in (*self.mirror.keys(), *self.mirror.values()):
+            if value not in self.values:
+                raise ValueError(f"mirror names {value!r}, which is not among the values: {', '.join(self.values)}")
+        twice = len(set(self.mirror.values())) < len(self.mirror)
+        if twice or any(self.mirror.get(other, value) != value for value, other in self.mirror.items()):
+            raise ValueError("mirror gives two values one mirror image; write each pair once")
+        return self
+
+    @property
+    def movable(self) -> bool:
+        """Whether the value of a mirrored image is known."""
+        return self.spatial is None or bool(self.mirror)
+
+    def mirrored(self, value: Value) -> Value:
+        """Give the value of an image mirrored along ``spatial``."""
+        back = {other: one for one, other in self.mirror.items()}
+        return self.mirror.get(str(value), back.get(str(value), value))
 
     def field(self) -> CategoricalField:
         """Give the field as a checkpoint stores it."""
         return CategoricalField(
-            name=self.name, role=self.role, unknown=self.unknown, description=self.description, values=self.values, synonyms=self.synonyms
+            name=self.name,
+            role=self.role,
+            unknown=self.unknown,
+            description=self.description,
+            aliases=() if self.role == "target" else self._aliases(),
+            values=self.values,
+            synonyms=self.synonyms,
+            bins=self.bins,
+            unit=self.unit,
         )
 
+    def looked_up(self) -> CategoricalField:
+        """Give the field under the name of its column, as the data are read."""
+        return self.field().model_copy(update={"name": self.column or self.name, "aliases": ()})
 
-class ContinuousRecipe(Part):
-    """A field that is a number."""
 
-    name: str
+class ContinuousRecipe(_Read):
+    """A field that is a number. A spatial one is 0 in the middle of the body, so that mirroring changes its sign, if ``mirror`` is set."""
+
     kind: Literal["continuous"]
     role: Literal["context"] = "context"
-    description: str = ""
-    column: str | None = None
-    unknown: bool = False
     minimum: float
     maximum: float
     unit: str = ""
     outside: Literal["refuse", "clamp"] = "refuse"
+    mirror: bool = False
 
     @model_validator(mode="after")
     def _range_is_a_range(self) -> Self:
         self.field()
+        if self.mirror and self.spatial is None:
+            raise ValueError("mirror belongs to a field with spatial, the axis that is mirrored")
+        if self.mirror and self.minimum != -self.maximum:
+            raise ValueError(f"mirror needs a range that is the same on both sides of 0; it is {self.minimum:g} to {self.maximum:g}")
         return self
+
+    @property
+    def movable(self) -> bool:
+        """Whether the value of a mirrored image is known."""
+        return self.spatial is None or self.mirror
+
+    def mirrored(self, value: Value) -> Value:
+        """Give the value of an image mirrored along ``spatial``; *unknown* stays."""
+        return -value if self.mirror and not isinstance(value, str) else value
 
     def field(self) -> ContinuousField:
         """Give the field as a checkpoint stores it."""
-        return ContinuousField(**self.model_dump(exclude={"column"}))
+        kept = self.model_dump(exclude={"column", "spatial", "mirror"})
+        return ContinuousField(**kept, aliases=self._aliases())
+
+    def looked_up(self) -> ContinuousField:
+        """Give the field under the name of its column, as the data are read."""
+        return self.field().model_copy(update={"name": self.column or self.name, "aliases": ()})
 
 
 def _kind_of_field(content: object) -> object:

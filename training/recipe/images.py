@@ -7,14 +7,18 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_film.preprocessing import Normalisation
 
-from .part import Part
+from .part import Names, Part
 
 
 class ChannelRecipe(Part):
-    """One image of a case; ``suffix`` is the end of its BIDS name ("ce-gadolinium_T1w")."""
+    """One image of a case; ``suffix`` is the end of its BIDS name ("ce-gadolinium_T1w"), which a table does without.
+
+    Several suffixes of the first channel make each such image a case of its own, the suffix a column of it; of another channel
+    the first that there is counts.
+    """
 
     name: str
-    suffix: str
+    suffix: Names = ()
     description: str = ""
     method: Literal["zscore", "window"] = "zscore"
     scope: Literal["slice", "volume"] = "slice"
@@ -24,6 +28,11 @@ class ChannelRecipe(Part):
     def _normalisation_is_one(self) -> Self:
         self.normalisation()
         return self
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffixes, as they are tried."""
+        return tuple(suffix.removeprefix("_") for suffix in self.suffix)
 
     def normalisation(self) -> Normalisation:
         """Give the channel's entry in the checkpoint's preprocessing."""
@@ -38,10 +47,14 @@ class ClassRecipe(Part):
 
 
 class PreprocessingRecipe(Part):
-    """As the checkpoint's preprocessing; ``spacing`` is mm along R, A, S, and 0 keeps the image's own."""
+    """As the checkpoint's preprocessing; ``spacing`` is mm along R, A, S, and 0 keeps the image's own.
+
+    ``fourth_axis`` says what the fourth axis of a 4D file is: frames, of which the first counts, or the channels of the recipe.
+    """
 
     slice_axis: Literal["axial", "coronal", "sagittal"]
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    fourth_axis: Literal["frame", "channels"] = "frame"
 
     @field_validator("spacing")
     @classmethod

@@ -1,11 +1,20 @@
 """How the network of a recipe is trained."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from .fields import Axis
 from .part import Part
+
+IN_PLANE: Mapping[str, tuple[Axis, Axis]] = {
+    "axial": ("front-back", "left-right"),
+    "coronal": ("up-down", "left-right"),
+    "sagittal": ("up-down", "front-back"),
+}
+"""What rows and columns of a slice run along, by slice axis."""
 
 
 class Training(Part):
@@ -27,11 +36,11 @@ class Training(Part):
     prior: Literal["known", "none"] = "known"
     metadata_dropout: float = Field(default=0.25, ge=0, le=1)
     augmentation: bool = True
-    flips: tuple[Literal["left-right", "front-back", "head-foot"], ...] = ()
+    flips: tuple[Axis, ...] = ()
     validate_every: int = Field(default=1, ge=1)
     patience: int = Field(default=50, ge=1)
     epsilon: float = Field(default=0.001, ge=0)
-    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    split: tuple[float, float, float] | Literal["same"] = (0.6, 0.2, 0.2)
     seed: int = Field(default=0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     devices: int = Field(default=1, ge=1)
@@ -41,9 +50,12 @@ class Training(Part):
     pictures: bool = True
     tensorboard: bool = True
 
-    @field_validator("split")
+    @field_validator("split", mode="before")
     @classmethod
-    def _is_a_whole(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(split) <= 0 or not math.isclose(sum(split), 1, abs_tol=1e-6):
-            raise ValueError(f"{split} are not three parts of 1 (training, validation, test)")
+    def _is_a_whole(cls, split: object) -> object:
+        if split == "same":
+            return split
+        numbers = split if isinstance(split, list | tuple) and all(type(part) in {int, float} for part in split) else ()
+        if len(numbers) != 3 or min(numbers) <= 0 or not math.isclose(sum(numbers), 1, abs_tol=1e-6):
+            raise ValueError(f'{split!r} are not three parts of 1 (training, validation, test), nor "same"')
         return split
