@@ -43,6 +43,7 @@ class _Key(BaseModel, frozen=True):
     version: str
     images: tuple[str, ...]
     mask: str
+    soft_masks: bool
     preprocessing: Preprocessing
 
     def digest(self) -> str:
@@ -130,7 +131,13 @@ class Cache:
             except OSError as error:
                 raise InputError(f"{path.name} of {case.subject} cannot be read ({error.strerror}); check the file.") from error
         *images, mask = hashes
-        return _Key(version=self._version, images=tuple(images), mask=mask, preprocessing=recipe.checkpoint_preprocessing())
+        return _Key(
+            version=self._version,
+            images=tuple(images),
+            mask=mask,
+            soft_masks=recipe.data.soft_masks,
+            preprocessing=recipe.checkpoint_preprocessing(),
+        )
 
     def _make(self, folder: Path, key: _Key, case: Case, recipe: Recipe) -> _Entry:
         own = self._unfinished / secrets.token_hex(8)

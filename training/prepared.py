@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from napari_film import nifti
 from napari_film.errors import InputError
 from napari_film.preprocessing import Prepared, prepare
+from napari_film.volume import Volume
 
 from .cases.case import Case
+from .cases.mask import read_mask
 from .fingerprint import Measures, measure
 from .recipe import Recipe
 
@@ -113,7 +115,7 @@ def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int
     """
     volumes = [nifti.read(path) for path in case.images]
     prepared = prepare(volumes, recipe.checkpoint_preprocessing())
-    labels = prepared.labels(nifti.read(case.mask))
+    labels = prepared.labels(read_mask(case.mask, soft=recipe.data.soft_masks))
     slices, height, width = len(labels), *prepared.padded_shape
     padding = [(0, padded - side) for padded, side in zip((height, width), labels.shape[1:], strict=True)]
     shape = (slices, len(prepared.channels), height, width)
@@ -121,7 +123,7 @@ def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int
     _write(folder / IMAGES, np.dtype(np.float16), shape, (prepared.image(k) for k in range(slices)))
     _write(folder / LABELS, np.dtype(np.uint8), (slices, height, width), (np.pad(one, padding) for one in labels))
     shown = {int(label): tuple(np.flatnonzero((labels == label).any(axis=(1, 2))).tolist()) for label in np.unique(labels) if label}
-    return shape, shown, measure(volumes)
+    return shape, shown, measure([Volume(channel.data, channel.grid.affine) for channel in prepared.channels])
 
 
 def _write(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], slices: Any) -> None:

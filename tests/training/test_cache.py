@@ -16,7 +16,8 @@ import pytest
 from napari_film import nifti
 from napari_film.errors import InputError
 from napari_film.training.cache import Cache
-from napari_film.training.cases.case import Case, read_bids
+from napari_film.training.cases.case import Case, data_hash
+from napari_film.training.cases.reading import read_cases
 from napari_film.training.prepared import open_case
 from napari_film.training.recipe import Recipe, parse_recipe
 
@@ -35,7 +36,7 @@ def only_entry(cache: Cache) -> Path:
 
 @pytest.fixture
 def case(bids: Path, context_recipe: Recipe) -> Case:
-    return read_bids(bids, context_recipe)[0]
+    return read_cases(context_recipe.data.all_sources(), context_recipe)[0]
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_what_is_kept_is_what_inference_prepares(cache: Cache, case: Case, conte
 def test_a_second_run_makes_nothing_and_reads_no_image(
     cache: Cache, bids: Path, context_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cases = read_bids(bids, context_recipe)
+    cases = read_cases(context_recipe.data.all_sources(), context_recipe)
     first = [cache.prepared(one, context_recipe) for one in cases]
     no_reading(monkeypatch)
     second = [Cache(cache.folder).prepared(one, context_recipe) for one in cases]
@@ -85,7 +86,9 @@ def test_a_second_run_makes_nothing_and_reads_no_image(
 )
 def test_other_settings_are_another_entry(cache: Cache, bids: Path, context_recipe: Recipe, case: Case, old: str, new: str) -> None:
     assert old in CONTEXT_RECIPE
-    changed = parse_recipe(CONTEXT_RECIPE.replace('"data"', f'"{bids}"').replace(old, new), name="changed.toml")
+    changed = parse_recipe(
+        CONTEXT_RECIPE.replace('"data"', f'"{bids}"').replace(old, new).replace("[16, 16]", "[32, 32]"), name="changed.toml"
+    )
     first, other = cache.prepared(case, context_recipe), cache.prepared(case, changed)
     assert first.folder != other.folder
     fresh = open_case(case, changed)
@@ -100,7 +103,7 @@ def test_settings_that_do_not_touch_the_slices_share_an_entry(cache: Cache, bids
 
 
 def test_an_entry_put_in_the_place_of_another_is_not_used(cache: Cache, bids: Path, context_recipe: Recipe) -> None:
-    one, two = (cache.prepared(case, context_recipe) for case in read_bids(bids, context_recipe)[:2])
+    one, two = (cache.prepared(case, context_recipe) for case in read_cases(context_recipe.data.all_sources(), context_recipe)[:2])
     expected = one.images.copy()
     assert not np.array_equal(expected, two.images)
     for file in one.folder.iterdir():
@@ -115,7 +118,7 @@ def test_an_entry_put_in_the_place_of_another_is_not_used(cache: Cache, bids: Pa
 def test_a_file_with_other_content_is_prepared_anew(tmp_path: Path, which: str, same_time: bool) -> None:
     folder = write_bids(tmp_path / "data", subjects=3)
     recipe = parse_recipe(CONTEXT_RECIPE.replace('"data"', f'"{folder}"'), name="tiny.toml")
-    case, other, _ = read_bids(folder, recipe)
+    case, other, _ = read_cases(recipe.data.all_sources(), recipe)
     cache = Cache(tmp_path / "cache")
     before = cache.prepared(case, recipe)
     images, labels = before.images.copy(), before.labels.copy()
@@ -144,6 +147,11 @@ def test_a_settled_file_is_hashed_once_and_again_when_it_changes(tmp_path: Path,
     file.write_bytes(b"other")  # as long as before
     assert Cache(tmp_path / "cache").content_hash(file) != first
     assert file in opened
+
+
+def test_the_hash_of_the_data_is_the_same_by_way_of_the_cache(cache: Cache, bids: Path, context_recipe: Recipe) -> None:
+    cases = read_cases(context_recipe.data.all_sources(), context_recipe)
+    assert data_hash(cases, cache.content_hash) == data_hash(cases)
 
 
 def test_no_name_of_a_patient_stands_in_the_cache(cache: Cache, case: Case, context_recipe: Recipe) -> None:
@@ -178,6 +186,27 @@ def scribble(entry: Path) -> None:
 
 def forget(entry: Path) -> None:
     (entry / "entry.json").unlink()
+
+
+def soft(tmp_path: Path) -> tuple[Case, Recipe, Recipe]:
+    """Give a case whose mask holds thirds of voxels, a recipe that does not allow that and one that does."""
+    folder = write_bids(tmp_path / "data", subjects=3)
+    text = CONTEXT_RECIPE.replace('"data"', f'"{folder}"')
+    hard, allowed = (parse_recipe(one, name="tiny.toml") for one in (text, text.replace("[data]", "[data]\nsoft_masks = true")))
+    case = read_cases(hard.data.all_sources(), hard)[0]
+    mask = nifti.read(case.mask)
+    nifti.write(case.mask, mask.data.astype(np.float32) / 3, like=mask, dtype=np.float32)
+    return case, hard, allowed
+
+
+def test_a_soft_mask_is_refused_unless_the_recipe_allows_it(cache: Cache, tmp_path: Path) -> None:
+    case, hard, allowed = soft(tmp_path)
+    thirds = np.asarray(nifti.read(case.mask).data)
+    with pytest.raises(InputError, match=r"^sub-01_.*_dseg\.nii\.gz holds fractional values such as 0\.\d+, .* data\.soft_masks = true"):
+        cache.prepared(case, hard)
+    kept = cache.prepared(case, allowed)
+    assert kept.labels.sum() == (thirds > 0.5).sum() > 0
+    assert set(kept.shown) == {1}
 
 
 @pytest.mark.parametrize("damage", [shorten, overwrite, take_away, scribble, forget])
@@ -225,7 +254,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_an_image_that_is_gone_is_told(cache: Cache, tmp_path: Path) -> None:
     folder = write_bids(tmp_path / "data", subjects=3)
     recipe = parse_recipe(CONTEXT_RECIPE.replace('"data"', f'"{folder}"'), name="tiny.toml")
-    case = read_bids(folder, recipe)[0]
+    case = read_cases(recipe.data.all_sources(), recipe)[0]
     case.images[0].unlink()
     with pytest.raises(InputError, match=r"^sub-01_ce-gadolinium_T1w\.nii\.gz of sub-01 cannot be read \(No such file"):
         cache.prepared(case, recipe)
@@ -235,12 +264,12 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from napari_film.training.cache import Cache
-from napari_film.training.cases.case import read_bids
+from napari_film.training.cases.reading import read_cases
 from napari_film.training.recipe import load_recipe
 
 recipe, _ = load_recipe(sys.argv[1])
 cache = Cache(Path(sys.argv[2]))
-cases = read_bids(recipe.data.bids, recipe)
+cases = read_cases(recipe.data.all_sources(), recipe)
 print("ready", flush=True)
 sys.stdin.readline()
 {body}
@@ -286,7 +315,7 @@ def test_processes_that_make_the_same_entries_at_once_agree(
     assert [process.returncode for process in processes] == [0, 0, 0], said
     assert len({out for out, _ in said}) == 1
     alone = Cache(tmp_path / "alone")
-    for case in read_bids(bids, context_recipe):
+    for case in read_cases(context_recipe.data.all_sources(), context_recipe):
         alone.prepared(case, context_recipe)
     expected = entries(alone)
     found = entries(cache)
@@ -353,7 +382,7 @@ def test_many_volumes_need_no_more_memory_than_few(tmp_path: Path) -> None:
     import numpy as np
     from napari_film import nifti
     from napari_film.training.cache import Cache
-    from napari_film.training.cases.case import Case
+    from napari_film.training.cases.case import Case, data_hash
     from napari_film.training.dataset import TrainingSlices, ValidationCases, prepare_cases
     from napari_film.training.recipe import load_recipe
     from napari_film.training.sampling import BalancedSampler, make_pools

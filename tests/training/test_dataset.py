@@ -68,5 +68,7 @@ def test_unknown_is_sampled_as_often_as_the_recipe_says(context_recipe: Recipe, 
 
 
 def test_a_target_is_never_unknown(bids: Path, target_recipe: Recipe, cache: Cache) -> None:
-    slices = TrainingSlices(prepare_cases(read_cases(target_recipe.data.all_sources(), target_recipe)[:1], target_recipe, cache), target_recipe)
+    slices = TrainingSlices(
+        prepare_cases(read_cases(target_recipe.data.all_sources(), target_recipe)[:1], target_recipe, cache), target_recipe
+    )
     assert {tuple(slices[Sample(0, 0, "small", 0, index)][1].tolist()) for index in range(20)} == {(0.0, 1.0)}
