@@ -10,6 +10,7 @@ import typer
 
 from napari_film import console
 from napari_film.errors import InputError
+from napari_film.inference.plan import DeviceName
 
 app = typer.Typer(
     name="napari-film-train",
@@ -96,6 +97,58 @@ def phantom_command(
             progress=lambda done, total: bar.update(1),
         )
     typer.echo(f"{subjects} subjects are in {directory}")
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="A checkpoint, or several trainings of one recipe; or a bundled one's name.")
+    ],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A BIDS folder, a table (.csv, .tsv), or a recipe, for its data.")],
+    without_prior: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="MODEL", help='The same network trained with training.prior = "none"; once for each MODEL.'),
+    ] = None,
+    subjects: Annotated[
+        str, typer.Option(metavar="test|all|FILE", help="Those not trained on, all, or those named in a text file, one a line.")
+    ] = "test",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results; evaluations/NAME by default.")] = None,
+    tolerance: Annotated[float, typer.Option(metavar="MM", help="How far surfaces may be apart and still count as one.")] = 2.0,
+    draws: Annotated[int, typer.Option("--draws", help="Draws of the bootstrap.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same intervals.")] = 0,
+    device: Annotated[DeviceName, typer.Option(help="Where to run.")] = "auto",
+) -> None:
+    """Score MODELs on DATASET: Dice, distances and volumes, what the metadata bring, and pictures."""
+    from napari_film.bundled import find_checkpoint
+    from napari_film.header import read_header
+
+    paths = [find_checkpoint(model) for model in models]
+    folder = output or Path("evaluations") / read_header(paths[0]).name
+    try:
+        from .evaluation.evaluate import evaluate
+    except ModuleNotFoundError as error:
+        if error.name not in {"lightning", "matplotlib", "monai"}:
+            raise
+        raise InputError(f"An evaluation needs {error.name}, which is not installed; install napari-film[train].") from error
+    from rich.console import Console
+
+    from .evaluation.words import told
+
+    screen = Console()
+    evaluation = evaluate(
+        paths,
+        dataset,
+        folder,
+        without_prior=without_prior or (),
+        subjects=subjects,
+        tolerance=tolerance,
+        draws=draws,
+        seed=seed,
+        device=device,
+        console=screen,
+    )
+    for line in (told(evaluation), "", *evaluation.notices, "", f"Table, summary and pictures are in {folder}"):
+        screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -20,6 +20,7 @@ from napari_film.inference.predictor import Predictor
 from napari_film.volume import GeometryError, Volume, reordering
 
 from .cases.case import Case, given, given_values
+from .cases.mask import read_mask
 from .recipe import Recipe
 
 Table = dict[str, dict[str, float | None]]
@@ -62,8 +63,7 @@ def read_cases(
     readings = []
     for case in cases:
         prepared = predictor.prepare([nifti.read(path) for path in case.images])
-        labels = _on_grid_of(nifti.read(case.mask), prepared.reference)
-        truths = {value: [np.isin(labels, wanted) for wanted in recipe.class_labels(value)] for value in case.values}
+        truths = truths_of(case, prepared.reference, recipe)
         for value in given_values(recipe):
             probabilities = predictor.predict(prepared, given(recipe, case, value)).probabilities()
             q = (probabilities * 256).astype(np.intp)
@@ -107,13 +107,21 @@ def per_subject(
     return list(rows.values())
 
 
-def _mean(dice: Sequence[float]) -> float | None:
-    return round(float(np.mean(dice)), 4) if dice else None
+def truths_of(case: Case, reference: Volume, recipe: Recipe) -> dict[str, list[NDArray[np.bool_]]]:
+    """What is to be found in ``case`` under each of its true values: one mask (I, J, K) a class, as ``reference`` is stored.
 
-
-def _on_grid_of(mask: Volume, reference: Volume) -> NDArray[Any]:
-    """Voxels of ``mask`` in the storage order of ``reference``."""
+    Raises
+    ------
+    InputError
+        If the mask is not on the reference's voxels, or is no mask.
+    """
+    mask = read_mask(case.mask, soft=recipe.data.soft_masks)
     order = reordering(mask.grid, reference.grid)
     if order is None:
         raise GeometryError(f"{mask.label} is not on the voxels of {reference.label}; resample it onto them first.")
-    return order.apply(np.asarray(mask.data))
+    labels = order.apply(np.asarray(mask.data))
+    return {value: [np.isin(labels, wanted) for wanted in recipe.class_labels(value)] for value in case.values}
+
+
+def _mean(dice: Sequence[float]) -> float | None:
+    return round(float(np.mean(dice)), 4) if dice else None

@@ -68,7 +68,6 @@ def test_what_cannot_be_drawn_has_no_interval() -> None:
     assert bootstrap.estimate(np.full((2, 5), 0.25)) == Estimate(0.25, 0.25, 0.25, 5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("models", [1, 10])
 def test_intervals_of_thirty_subjects_cover_the_truth(models: int) -> None:
     """A Dice near its upper end, skewed as such are; with models that differ by themselves and share their subjects."""

@@ -1,0 +1,170 @@
+"""The grid of pictures, true value by given value: what the metadata do to a mask, seen (the paper's Figure 5).
+
+A row is one case, a column what the network was told; each picture is the slice with the most of the truth, the truth
+outlined, the mask outlined over it, and the 3D Dice of the whole case.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from napari_film.comparison.surface import box
+from napari_film.volume import slicing
+
+from ..cases.case import Case
+from ..recipe import Recipe
+from ..scoring import truths_of
+from .score import Runner, Score
+
+_TRUTH, _MASK = "#ffd84a", "#39c6ff"
+_LEAST_MM = 40.0
+_SEEN = {
+    "axial": "anterior is up, the patient's right is on the right",
+    "coronal": "superior is up, the patient's right is on the right",
+    "sagittal": "superior is up, anterior is on the right",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One case of the grid.
+
+    ``image`` and ``truth`` are (H, W), ``masks`` (H, W) by given value, ``dice`` the case's; ``step`` is mm along H and W.
+    """
+
+    true: str
+    subject: str
+    image: NDArray[np.floating[Any]]
+    truth: NDArray[np.bool_]
+    masks: Mapping[str, NDArray[np.bool_]]
+    dice: Mapping[str, float]
+    step: tuple[float, float]
+
+
+def typical(scores: Sequence[Score], class_name: str) -> dict[str, Score]:
+    """For each true value the case of median Dice when told it, the lower of two; the first model counts that tested it."""
+    found: dict[str, list[Score]] = {}
+    for score in scores:
+        if score.class_name == class_name and score.given == score.true and score.measures.dice is not None:
+            found.setdefault(score.true, []).append(score)
+    chosen = {}
+    for true, own in found.items():
+        first = [score for score in own if score.model == own[0].model]
+        chosen[true] = sorted(first, key=lambda score: score.measures.dice or 0.0)[(len(first) - 1) // 2]
+    return chosen
+
+
+def make_rows(
+    scores: Sequence[Score], class_name: str, cases: Sequence[Case], recipe: Recipe, runner_of: Callable[[str], Runner]
+) -> list[Row]:
+    """Segment the slice shown of each typical case again, under every value.
+
+    Parameters
+    ----------
+    scores
+        Of the whole evaluation; their order of true values is that of the rows.
+    runner_of
+        Gives the networks of a model by its name.
+    """
+    number = list(dict.fromkeys(score.class_name for score in scores)).index(class_name)
+    rows = []
+    for true, score in typical(scores, class_name).items():
+        case, runner = cases[score.case], runner_of(score.model)
+        prepared = runner.open(case)
+        truth = prepared.from_source(truths_of(case, prepared.reference, recipe)[true][number])
+        index = int(truth.sum(axis=(1, 2)).argmax())
+        predictions = runner.predictions(prepared, case, order=[index])
+        reference = prepared.reference.data
+        image = prepared.from_source(reference if reference.ndim == 3 else reference[..., 0])[index]
+        own = [s for s in scores if (s.model, s.case, s.true, s.class_name) == (score.model, score.case, true, class_name)]
+        order = slicing(prepared.reference.grid, recipe.preprocessing.slice_axis)
+        _, height, width = (prepared.reference.spacing[axis] for axis in order.axes)
+        rows.append(
+            Row(
+                true,
+                score.subject,
+                np.asarray(image, dtype=np.float32),
+                truth[index],
+                {given: prepared.from_source(prediction.mask())[index] == number + 1 for given, prediction in predictions.items()},
+                {s.given: s.measures.dice for s in own if s.measures.dice is not None},
+                (height, width),
+            )
+        )
+    return rows
+
+
+def draw(rows: Sequence[Row], path: Path, *, title: str, slice_axis: str, target: bool) -> None:
+    """Draw ``rows`` into a PNG at ``path``."""
+    given = list(rows[0].masks)
+    figure = Figure(figsize=(2.3 * len(given) + 0.9, 2.5 * len(rows) + 1.3), dpi=150, layout="constrained", facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    axes = np.asarray(figure.subplots(len(rows), len(given), squeeze=False))
+    for row, line in zip(rows, axes, strict=True):
+        for value, place in zip(given, line, strict=True):
+            _draw_one(place, row, value)
+            if row is rows[0]:
+                place.set_title(value, fontsize=10)
+        line[0].set_ylabel(f"{row.true}\n({row.subject})", fontsize=10)
+    figure.suptitle(f"{title}\nacross: told to the network; down: true (framed: told the truth)", fontsize=11)
+    figure.legend(
+        handles=[Line2D([], [], color=_TRUTH, label="truth"), Line2D([], [], color=_MASK, label="mask")],
+        loc="outside lower left",
+        ncols=2,
+        fontsize=8,
+        frameon=False,
+    )
+    another = " Off the diagonal: overlap with another structure's truth." if target else ""
+    figure.supxlabel(
+        f"Each row is the case of median Dice for its value, in its slice with the most of the truth ({_SEEN[slice_axis]}).\n"
+        f"Numbers are the 3D Dice of the case.{another}",
+        fontsize=7,
+        x=0.98,
+        ha="right",
+    )
+    canvas.print_png(str(path))
+
+
+def _draw_one(place: Axes, row: Row, given: str) -> None:
+    window = _window(row)
+    image, truth, mask = row.image[window], row.truth[window], row.masks[given][window]
+    low, high = np.percentile(image, (0.5, 99.5))
+    place.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", aspect=row.step[0] / row.step[1])
+    for outline, colour, width in ((truth, _TRUTH, 2.4), (mask, _MASK, 1.0)):
+        if outline.any():
+            place.contour(outline.astype(float), levels=[0.5], colors=[colour], linewidths=[width])
+    place.text(
+        0.03,
+        0.03,
+        f"{row.dice[given]:.2f}" if given in row.dice else "–",
+        transform=place.transAxes,
+        color="white",
+        fontsize=9,
+        bbox={"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0},
+    )
+    if given == row.true:
+        for side in place.spines.values():
+            side.set(edgecolor=_TRUTH, linewidth=2.5)
+    place.set_xticks([])
+    place.set_yticks([])
+
+
+def _window(row: Row) -> tuple[slice, slice]:
+    """What of the slice is shown: all that any outline needs, half as much again around it, at least 40 mm where there are."""
+    seen = np.logical_or.reduce([row.truth, *row.masks.values()])
+    sides = box(seen[None])[1:]
+    middles = [(side.start + side.stop) / 2 for side in sides]
+    half = max(*((side.stop - side.start) * step * 0.75 for side, step in zip(sides, row.step, strict=True)), _LEAST_MM / 2)
+    found = []
+    for middle, step, length in zip(middles, row.step, seen.shape, strict=True):
+        reach = half / step
+        start = int(min(max(0, np.floor(middle - reach)), max(0, np.floor(length - 2 * reach))))
+        found.append(slice(start, int(min(length, np.ceil(start + 2 * reach)))))
+    return found[0], found[1]
