@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from napari_film.training.cache import Cache
-from napari_film.training.cases.case import read_bids
+from napari_film.training.cases.reading import read_cases
 from napari_film.training.fingerprint import measure, take_fingerprint
 from napari_film.training.recipe import Recipe
 from napari_film.volume import Volume
 
 
 def test_it_is_taken_from_the_stored_files(bids: Path, context_recipe: Recipe, tmp_path: Path) -> None:
-    cases = read_bids(bids, context_recipe)[2:7]
+    cases = read_cases(context_recipe.data.all_sources(), context_recipe)[2:7]
     cache = Cache(tmp_path)
     fingerprint = take_fingerprint([cache.prepared(case, context_recipe) for case in cases], context_recipe)
     for channel, found in enumerate(fingerprint.intensity):
@@ -28,7 +28,7 @@ def test_it_is_taken_from_the_stored_files(bids: Path, context_recipe: Recipe, t
 
 
 def test_it_is_the_same_when_the_cache_has_it_already(bids: Path, context_recipe: Recipe, tmp_path: Path) -> None:
-    cases = read_bids(bids, context_recipe)
+    cases = read_cases(context_recipe.data.all_sources(), context_recipe)
     first, second = (take_fingerprint([Cache(tmp_path).prepared(case, context_recipe) for case in cases], context_recipe) for _ in range(2))
     assert first == second
 

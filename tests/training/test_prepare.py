@@ -12,6 +12,7 @@ from rich.console import Console
 from napari_film import nifti
 from napari_film.errors import InputError
 from napari_film.header import read_header
+from napari_film.training.cache import Cache
 from napari_film.training.cases.case import Case
 from napari_film.training.cases.reading import read_cases
 from napari_film.training.cli import main
@@ -140,6 +141,10 @@ def test_modalities_of_one_file_are_channels(tmp_path: Path) -> None:
     assert len(cases[0].images) == 1
     assert tuple(channel.name for channel in recipe.channels) == names
     assert recipe.checkpoint_preprocessing().fourth_axis == "channels"
+    prepared = Cache(tmp_path / "cache").prepared(cases[0], recipe)
+    assert prepared.shape[1] == 4
+    stored = np.asarray(nifti.read(cases[0].images[0]).data)
+    assert [median for _, median, _ in prepared.measures.intensity] == [np.median(stored[..., channel]) for channel in range(4)]
 
 
 def test_kits19_merges_the_tumour_and_leaves_out_what_has_no_segmentation(tmp_path: Path) -> None:
