@@ -2,7 +2,8 @@
 
 A patch reads the slice at    x = c + s R(a) (p - p0)    p a voxel of the patch, p0 its middle; c, s, a are drawn.
 
-There is no flip: left and right are not alike (liver and spleen), nor front and back. Axes: C channels, K classes, (h, w).
+No flip belongs to it: left and right are not alike (liver and spleen), nor front and back; `flips` has them, for who asks.
+Axes: C channels, K classes, (h, w).
 """
 
 import math

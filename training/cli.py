@@ -1,7 +1,7 @@
 """`napari-film-train`: train a model from a recipe, draw a phantom."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -35,16 +35,28 @@ def fit_command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME by default.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="BIDS folder to train on instead of the recipe's own data.")] = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Folder of prepared slices, kept between runs; your cache folder.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe, such as training.epochs=20; as often as you like."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, after its last whole epoch.")] = False,
+    devices: Annotated[int | None, typer.Option("--devices", help="Devices (GPUs, or processes of a CPU) on each node.")] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", help="Machines that train together.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="How devices share the work: auto or ddp.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="float32 or bfloat16.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes that load slices; 0 for none.")] = None,
 ) -> None:
     """Train the model that RECIPE describes; the checkpoint is RUN/best.safetensors."""
     from .recipe import load_recipe
 
-    loaded, text = load_recipe(recipe)
+    named = {"devices": devices, "nodes": nodes, "strategy": strategy, "precision": precision, "workers": workers}
+    options = [f"training.{name}={value}" for name, value in named.items() if value is not None]
+    loaded, text = load_recipe(recipe, [*(settings or ()), *options])
     folder = output or Path("runs") / loaded.model.name
     try:
         from .fit import Interrupted, fit
     except ModuleNotFoundError as error:
-        if error.name not in {"lightning", "monai"}:
+        if error.name not in {"lightning", "matplotlib", "monai"}:
             raise
         raise InputError(f"Training needs {error.name}, which is not installed; install napari-film[train].") from error
     from rich.console import Console
@@ -53,11 +65,49 @@ def fit_command(
 
     screen = Console()
     try:
-        fitted = fit(loaded, text, folder, data=data, cache=cache, console=screen)
+        fitted = fit(loaded, text, folder, data=data, cache=cache, console=screen, resume=resume)
     except Interrupted as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(130) from error
-    screen.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
+    if fitted.scores:
+        screen.print(closing_words(fitted, loaded), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command(name="check")
+def check_command(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A recipe, for its own data; or a BIDS folder, or a table (.csv, .tsv).")
+    ],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="For a folder or a table: the recipe that says which channels, classes and fields count.")
+    ] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all that was found as JSON; - prints it.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that read, each one volume at a time.")] = 1,
+) -> None:
+    """Tell everything that is wrong with a data set before any training; ends with code 1 where there are errors."""
+    import sys
+
+    from napari_film.atomic import write_text
+
+    from .check.command import check
+
+    if json_file not in {None, "-"} and not Path(str(json_file)).parent.is_dir():
+        raise InputError(f"The folder of {json_file} does not exist; make it first or name another one.")
+    with typer.progressbar(length=1, label="looking at the data", file=sys.stderr) as bar:
+
+        def start(cases: int) -> Callable[[int], None]:
+            bar.length = cases
+            return bar.update
+
+        found = check(dataset, recipe=recipe, jobs=jobs, bar=start)
+    if json_file == "-":
+        typer.echo(found.to_json(), nl=False)
+    else:
+        if json_file is not None:
+            write_text(json_file, found.to_json())
+        typer.echo("\n".join(found.lines()))
+    if found.errors:
+        raise typer.Exit(1)
 
 
 @app.command(name="prepare")

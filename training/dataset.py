@@ -15,6 +15,7 @@ from napari_film.conditioning import UNKNOWN, MetadataSchema, Value
 from .augmentation import Patch, draw_patch
 from .cache import Cache
 from .cases.case import Case, given
+from .flips import draw_flips, flip_metadata, flip_slice
 from .prepared import PreparedCase
 from .recipe import Recipe
 from .sampling import Sample
@@ -57,7 +58,7 @@ class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor]]):
         rng = np.random.default_rng([self.recipe.training.seed, sample.epoch, sample.index])
         source = self.cases[sample.case]
         truth = source.truth_of(sample.slice, self.recipe, sample.value)
-        condition = self.schema.encode(self.metadata(sample, rng))
+        told = self.metadata(sample, rng)
         shape = source.shape[2:]
         image = torch.from_numpy(source.images[sample.slice].astype(np.float32))
         if self.recipe.training.augmentation:
@@ -65,7 +66,9 @@ class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor]]):
         else:
             patch = Patch.centred(shape, self.patch)
         image, mask = patch.apply(image, torch.from_numpy(truth))
-        return image, torch.from_numpy(condition), mask
+        flips = draw_flips(rng, self.recipe.training.flips)
+        condition = self.schema.encode(flip_metadata(told, flips, self.recipe))
+        return flip_slice(image, flips, self.recipe), torch.from_numpy(condition), flip_slice(mask, flips, self.recipe)
 
 
 class ValidationCases(Dataset[PreparedCase]):

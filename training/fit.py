@@ -1,59 +1,47 @@
-"""One training run, from a recipe to a checkpoint that is ready to be shared.
-
-The output folder holds ``best.safetensors``, the recipe as it was given, ``metrics.csv`` and ``scores.json``.
-"""
+"""One training run, from a recipe to a checkpoint that is ready to be shared. `RunFolder` says what it leaves."""
 
 import json
-import logging
-import signal
 import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import lightning
-import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
-from lightning.pytorch.loggers import CSVLogger
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from napari_film.atomic import write_text
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.errors import InputError
 from napari_film.header import Fingerprint, Header, Provenance
-from napari_film.models.unet import FiLMedUNet
+from napari_film.recent import RecentFiles
 
-from .best import KeepBest
 from .cache import Cache
 from .cases.case import Case, data_hash, given
 from .data import find_cases
-from .dataset import TrainingSlices, ValidationCases, prepare_cases
+from .dataset import prepare_cases
 from .fingerprint import take_fingerprint
-from .initialisation import spread_conditions
-from .module import MEAN_DICE, TrainingModule
-from .prepared import PreparedCase
-from .progress import EpochBar, counted
+from .folder import RunFolder
+from .processes import check_processes, is_first
+from .progress import counted
 from .recipe import Recipe
-from .sampling import BalancedSampler, make_pools
+from .recipe.reading import without_paths
+from .resume import ResumeError, State, check_data, check_same, read_state
 from .scoring import Reading, per_subject, read_cases, score_table
 from .splits import Split, split_cases
 from .thresholds import tune_thresholds
+from .trainer import Interrupted, train, what_is_kept
 
-BEST, RECIPE, METRICS, SCORES = "best.safetensors", "recipe.toml", "metrics.csv", "scores.json"
+__all__ = ["Fitted", "Interrupted", "fit"]
+
 PACKAGES = ("napari-film", "torch", "lightning", "numpy", "nibabel")
-
-
-class Interrupted(Exception):
-    """A person ended the training early."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A finished run: its checkpoint, the subjects by part, and the scores as they stand in ``scores.json``."""
+    """A finished run: its checkpoint, the subjects by part, and the scores as they stand in ``scores.json``.
+
+    Of several processes that train together the first one alone has scores.
+    """
 
     checkpoint: Path
     split: Split
@@ -61,7 +49,14 @@ class Fitted:
 
 
 def fit(
-    recipe: Recipe, text: str, output: Path, *, data: Path | None = None, cache: Path | None = None, console: Console | None = None
+    recipe: Recipe,
+    text: str,
+    output: Path,
+    *,
+    data: Path | None = None,
+    cache: Path | None = None,
+    console: Console | None = None,
+    resume: bool = False,
 ) -> Fitted:
     """Train ``recipe`` (whose TOML is ``text``) into the folder ``output``.
 
@@ -72,49 +67,86 @@ def fit(
     output
         A folder without another run in it; made if need be.
     data
-        BIDS folder to use instead of the recipe's own data.
+        A data set to use instead of the recipe's own.
     cache
         Where prepared slices are kept between runs; None for the user's cache folder.
     console
         Where progress is shown; None for nowhere.
+    resume
+        Go on with the run in ``output`` from the end of its last whole epoch; from the start where there is none.
 
     Raises
     ------
     InputError
-        If data, recipe or output folder cannot be used.
+        If data, recipe or output folder cannot be used, or the training fails for a reason that a person can mend.
     Interrupted
         If the person stops the training; the best network so far is kept.
     """
-    console = console or Console(quiet=True)
+    first = is_first()
+    console = console if console is not None and first else Console(quiet=True)
     start = time.monotonic()
-    _open_output(output)
+    check_processes(recipe.training)
+    folder = RunFolder(output)
+    if first:
+        folder.open(resume=resume)
+    state = read_state(folder.last) if resume else None
+    if resume:
+        _tell_resumed(state, recipe, folder, lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True))
     cases, origin = find_cases(recipe, output, data=data, console=console)
     split = split_cases(cases, recipe.training.split, seed=recipe.training.seed)
+    content = data_hash(cases)
+    if state is not None:
+        check_data(state, content)
     kept = Cache(cache)
     with counted(console, "reading images", len(split.train) + len(split.validation)) as advance:
-        train = prepare_cases(split.train, recipe, kept, progress=advance)
+        training = prepare_cases(split.train, recipe, kept, progress=advance)
         validation = prepare_cases(split.validation, recipe, kept, progress=advance)
-    console.print(kept.told((*train, *validation)), highlight=False, soft_wrap=True)
-    write_text(output / RECIPE, text)
-    header = _header(recipe, text, split, cases, origin, take_fingerprint(train, recipe))
-    best = _train(recipe, header, train, validation, output, console)
+    console.print(kept.told((*training, *validation)), highlight=False, soft_wrap=True)
+    header = _header(recipe, text, split, content, origin, take_fingerprint(training, recipe))
+    if first:
+        write_text(folder.recipe, text)
+        folder.scores.unlink(missing_ok=True)  # of a finished run that is gone on with: not those of its network any more
+    best, last = train(recipe, header, training, validation, folder, console, data=content, done=state.epochs if state else 0)
     trained = time.monotonic() - start
+    if not first:
+        return Fitted(folder.best, split, {})
 
     try:
-        scores = _finish(recipe, header, split, output, console)
+        scores = _finish(recipe, header, split, folder, console)
     except KeyboardInterrupt as error:
-        raise Interrupted(_what_is_kept(best)) from error
+        raise Interrupted(what_is_kept(best, last)) from error
     scores |= {
         "best_epoch": best.epoch,
+        "epochs": last.epochs,
+        "processes": recipe.training.devices * recipe.training.nodes,
         "seconds": {"training": round(trained), "all": round(time.monotonic() - start)},
     }
-    write_text(output / SCORES, json.dumps(scores, indent=1) + "\n")
-    return Fitted(output / BEST, split, scores)
+    write_text(folder.scores, json.dumps(scores, indent=1) + "\n")
+    RecentFiles().add(folder.best)
+    return Fitted(folder.best, split, scores)
 
 
-def _finish(recipe: Recipe, header: Header, split: Split, output: Path, console: Console) -> dict[str, Any]:
+def _tell_resumed(state: State | None, recipe: Recipe, folder: RunFolder, tell: Callable[[str], None]) -> None:
+    """Say from where the run goes on, and which settings win; refuse what cannot be gone on with."""
+    if state is None:
+        tell(f"{folder.path} holds no finished epoch to go on from; the training begins.")
+        return
+    changed = check_same(state, recipe)
+    if folder.scores.exists() and is_first():
+        went_on = state.recipe.training.epochs < recipe.training.epochs or state.recipe.training.patience < recipe.training.patience
+        if not went_on:
+            raise ResumeError(
+                f"{folder.path} holds a finished run; there is nothing to resume "
+                "(more --set training.epochs or training.patience would go on with it)."
+            )
+    for sentence in changed:
+        tell(sentence)
+    tell(f"Going on after epoch {state.epochs} of {recipe.training.epochs}.")
+
+
+def _finish(recipe: Recipe, header: Header, split: Split, folder: RunFolder, console: Console) -> dict[str, Any]:
     """Tune thresholds on the validation cases, score on the test cases, and write both into the checkpoint."""
-    checkpoint = load_checkpoint(output / BEST)
+    checkpoint = load_checkpoint(folder.best)
     with counted(console, "tuning thresholds", len(split.validation)) as advance:
         tuning = read_cases(checkpoint, split.validation, recipe, progress=advance)
     header = header.model_copy(update={"thresholds": tune_thresholds(tuning, recipe)})
@@ -123,7 +155,7 @@ def _finish(recipe: Recipe, header: Header, split: Split, output: Path, console:
     tables = {"test": _tables(testing, header, recipe, split.test), "validation": _tables(tuning, header, recipe, split.validation)}
     flat = {f"{part}, {name}": table for part, found in tables.items() for name, table in found.items()}
     header = header.model_copy(update={"provenance": header.provenance.model_copy(update={"scores": flat})})
-    save_checkpoint(output / BEST, checkpoint.network, header)
+    save_checkpoint(folder.best, checkpoint.network, header)
     return {
         "thresholds": [entry.model_dump(mode="json") for entry in header.thresholds],
         "tables": tables,
@@ -132,20 +164,7 @@ def _finish(recipe: Recipe, header: Header, split: Split, output: Path, console:
     }
 
 
-def _open_output(output: Path) -> None:
-    """Make the folder, and refuse one that holds another run."""
-    held = [name for name in (BEST, RECIPE, METRICS, SCORES) if (output / name).exists()]
-    if held:
-        raise InputError(f"{output} already holds a run ({', '.join(held)}); name another folder with --output.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        write_text(output / RECIPE, "")
-        (output / RECIPE).unlink()
-    except OSError as error:
-        raise InputError(f"{output} cannot be written to ({error.strerror}); name another folder with --output.") from error
-
-
-def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], origin: str, fingerprint: Fingerprint) -> Header:
+def _header(recipe: Recipe, text: str, split: Split, content: str, origin: str, fingerprint: Fingerprint) -> Header:
     return Header(
         name=recipe.model.name,
         description=recipe.model.description,
@@ -157,74 +176,12 @@ def _header(recipe: Recipe, text: str, split: Split, cases: Sequence[Case], orig
         preprocessing=recipe.checkpoint_preprocessing(),
         fingerprint=fingerprint,
         provenance=Provenance(
-            recipe=text,
+            recipe=without_paths(text),
             seed=recipe.training.seed,
             versions={package: version(package) for package in PACKAGES},
-            data_hash=data_hash(cases),
+            data_hash=content,
             data=f"{origin}: {split.told}",
         ),
-    )
-
-
-def _train(
-    recipe: Recipe, header: Header, train: Sequence[PreparedCase], validation: Sequence[PreparedCase], output: Path, console: Console
-) -> KeepBest:
-    """Run Lightning's Trainer; the best network is in the output folder afterwards."""
-    settings = recipe.training
-    torch.manual_seed(settings.seed)
-    network = FiLMedUNet(recipe.architecture())
-    if network.generator is not None:
-        spread_conditions(network.generator)
-    module = TrainingModule(network, recipe)
-    pools = make_pools([{value: case.shows(recipe, value) for value in case.case.values} for case in train])
-    sampler = BalancedSampler(pools, samples=settings.samples, foreground=settings.foreground, seed=settings.seed)
-    best = KeepBest(output / BEST, header)
-    every = min(settings.validate_every, settings.epochs)
-    patience = max(1, settings.patience // every)
-    callbacks: list[Callback] = [
-        best,
-        EpochBar(console, settings.epochs),
-        EarlyStopping(MEAN_DICE, mode="max", min_delta=settings.epsilon, patience=patience),
-    ]
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # its tips and tables; ours are told by the bar
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\.")
-        warnings.filterwarnings("ignore", module=r"torch\.utils\.data")
-        trainer = lightning.Trainer(
-            max_epochs=settings.epochs,
-            accelerator="auto",
-            devices=1,
-            precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
-            check_val_every_n_epoch=every,
-            callbacks=callbacks,
-            logger=CSVLogger(output, name="", version=""),
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-        )
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(
-                module,
-                DataLoader(TrainingSlices(train, recipe), batch_size=settings.batch, sampler=sampler),
-                DataLoader(ValidationCases(validation), batch_size=None),
-            )
-        except SystemExit as error:  # how Lightning ends after Ctrl+C, which it then ignores
-            signal.signal(signal.SIGINT, handler)
-            raise Interrupted(_what_is_kept(best)) from error
-    module.network.cpu()
-    return best
-
-
-def _what_is_kept(best: KeepBest) -> str:
-    if best.epoch is None:
-        return "Stopped before the first validation; nothing was kept."
-    return (
-        f"Stopped; the best network so far (epoch {best.epoch}, validation Dice {best.dice:.3f}) is kept in {best.path}, "
-        "without tuned thresholds and scores."
     )
 
 

@@ -3,12 +3,14 @@
 Axes: B batch, C channels, K classes, M columns of the condition, H height, W width; n slices of one case.
 """
 
+import math
 from collections import defaultdict
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,24 +31,32 @@ VALIDATION_BATCH = 4
 
 
 class TrainingModule(lightning.LightningModule):
-    """Trains ``network`` as ``recipe`` says."""
+    """Trains ``network`` as ``recipe`` says, and scores it on so many ``validation_cases``, which all processes share."""
 
-    def __init__(self, network: FiLMedUNet, recipe: Recipe) -> None:
+    def __init__(self, network: FiLMedUNet, recipe: Recipe, *, validation_cases: int) -> None:
         super().__init__()
+        self.validation_cases = validation_cases
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self._schema = recipe.metadata_schema()
-        self._dice: dict[str, list[float]] = defaultdict(list)
+        self._dice: dict[int, dict[str, list[float]]] = {}
 
     def configure_optimizers(self) -> Any:
-        """Adam, and a cosine from the learning rate to zero over all epochs."""
+        """Adam; its learning rate is set epoch by epoch."""
+        return torch.optim.Adam(self.parameters(), lr=self.recipe.training.learning_rate)
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate: a cosine from the recipe's to zero over all epochs, by the number of the epoch alone.
+
+        So it depends on nothing before, and a resumed training with another number of epochs follows the new cosine.
+        """
         training = self.recipe.training
-        optimizer = torch.optim.Adam(self.parameters(), lr=training.learning_rate)
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=training.epochs)]
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = training.learning_rate * (1 + math.cos(math.pi * self.current_epoch / training.epochs)) / 2
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Key what dropout draws by (seed, epoch, batch), so that it depends on nothing before."""
-        key = np.random.SeedSequence([self.recipe.training.seed, self.current_epoch, batch_idx])
+        """Key what dropout draws by (seed, epoch, batch, process), so that it depends on nothing before."""
+        key = np.random.SeedSequence([self.recipe.training.seed, self.current_epoch, batch_idx, self.global_rank])
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -60,40 +70,63 @@ class TrainingModule(lightning.LightningModule):
             loss = soft_dice_loss_per_condition(logits.sigmoid(), truth, conditions)
         if settings.loss == "dice+bce":
             loss = loss + functional.binary_cross_entropy_with_logits(logits, truth)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=self.trainer.world_size > 1)
         return loss
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave whole cases where they are; ``validation_step`` moves a few slices at a time."""
         return batch if isinstance(batch, PreparedCase) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
+    def on_validation_start(self) -> None:
+        """Let all processes score one network: the first one's, batch statistics included, which is the one that is kept."""
+        self._dice.clear()
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def validation_step(self, batch: PreparedCase, batch_idx: int) -> None:
         """Collect the 3D Dice of one case under its own values, and under *unknown* where the model is trained for it."""
-        swapped = self.recipe.swapped()
+        found: dict[str, list[float]] = defaultdict(list)
         for value in batch.case.values:
             truth = batch.truth(self.recipe, value)
-            told = {value} | ({UNKNOWN} if swapped is not None and swapped.unknown else set())
-            for name in sorted(told):
-                mask = self._segment(batch, name)
+            for name in self._told(value):
+                mask = self.segment(batch, name)
                 scores = [dice_score(mask[:, k], truth[:, k]) for k in range(truth.shape[1])]
-                self._dice[name] += [score for score in scores if score is not None]
+                found[name] += [score for score in scores if score is not None]
+        self._dice[batch_idx * self.trainer.world_size + self.global_rank] = dict(found)
 
     def on_validation_epoch_end(self) -> None:
-        """Log mean Dice per value, and over the values but *unknown*."""
-        means = {value: float(np.mean(scores)) for value, scores in self._dice.items() if scores}
-        self._dice.clear()
+        """Log mean Dice per value, and over the values but *unknown*; a case that two processes scored counts once."""
+        everywhere: list[dict[int, dict[str, list[float]]]] = [self._dice]
+        if self.trainer.world_size > 1:
+            everywhere = [{} for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(everywhere, self._dice)
+        cases = {number: case for part in everywhere for number, case in part.items() if number < self.validation_cases}
+        scores: dict[str, list[float]] = defaultdict(list)
+        for _, case in sorted(cases.items()):
+            for value, own in case.items():
+                scores[value] += own
+        means = {value: float(np.mean(own)) for value, own in scores.items() if own}
         for value, mean in means.items():
             self.log(f"{MEAN_DICE}/{value}", mean)
         known = [mean for value, mean in means.items() if value != UNKNOWN]
         self.log(MEAN_DICE, float(np.mean(known)) if known else 0.0)
 
-    def _segment(self, case: PreparedCase, value: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Mask (n, K, h, w) of ``case`` told ``value``, at the default threshold."""
+    def _told(self, value: str) -> list[str]:
+        """Values to validate a case of ``value`` under."""
+        swapped = self.recipe.swapped()
+        both = swapped is not None and swapped.unknown and self.recipe.training.prior == "known"
+        return sorted({value, UNKNOWN}) if both else [value]
+
+    @torch.no_grad()
+    def segment(self, case: PreparedCase, value: str, slices: slice = slice(None)) -> NDArray[np.bool_]:
+        """Mask (n, K, h, w) of the ``slices`` of ``case`` told ``value``, at the default threshold."""
         condition = torch.from_numpy(self._schema.encode(given(self.recipe, case.case, value)))[None].to(self.device)
         film = self.network.film(condition)
         masks = []
-        for start in range(0, len(case.images), VALIDATION_BATCH):
-            images = torch.from_numpy(case.images[start : start + VALIDATION_BATCH].astype(np.float32)).to(self.device)
+        stack = case.images[slices]
+        for start in range(0, len(stack), VALIDATION_BATCH):
+            images = torch.from_numpy(stack[start : start + VALIDATION_BATCH].astype(np.float32)).to(self.device)
             logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), film)
             masks.append((logits.float().sigmoid() >= DEFAULT_THRESHOLD / 256).cpu().numpy())
         return np.concatenate(masks)

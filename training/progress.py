@@ -7,6 +7,7 @@ import lightning
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .best import KeepBest
 from .module import MEAN_DICE
 
 
@@ -27,17 +28,18 @@ def counted(console: Console, what: str, total: int) -> Iterator[Callable[[], No
 class EpochBar(lightning.Callback):
     """One bar over all batches, and after each validation one line with loss and Dice per condition value."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, best: KeepBest) -> None:
         self.console = console
         self.epochs = epochs
-        self.best = -1.0
+        self.best = best
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the bar."""
+        """Start the bar, where a resumed training stands."""
         self._bar = _bar(self.console)
-        self._task = self._bar.add_task("training", total=self.epochs * int(trainer.num_training_batches))
+        batches = int(trainer.num_training_batches)
+        self._task = self._bar.add_task("training", total=self.epochs * batches, completed=trainer.current_epoch * batches)
         self._bar.start()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *rest: object) -> None:
@@ -52,8 +54,7 @@ class EpochBar(lightning.Callback):
             return
         values = "  ".join(f"{name.partition('/')[2]} {value:.3f}" for name, value in metrics.items() if name.startswith(f"{MEAN_DICE}/"))
         mean = metrics[MEAN_DICE]
-        star = "  best so far" if mean > self.best else ""
-        self.best = max(mean, self.best)
+        star = "  best so far" if self.best.epoch == trainer.current_epoch + 1 else ""
         text = f"epoch {trainer.current_epoch + 1:>3}  loss {metrics.get('loss', float('nan')):.3f}  Dice {mean:.3f}  ({values}){star}"
         self.console.print(text, highlight=False, soft_wrap=True)
 

@@ -1,8 +1,8 @@
 """What is told at the end of a run: the scores as tables, where the checkpoint is, and how to try it."""
 
+import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 
 from .cases.case import given
 from .fit import Fitted
@@ -36,4 +36,5 @@ def predict_command(fitted: Fitted, recipe: Recipe) -> str:
     words = ["napari-film", "predict", *map(str, case.images), "--model", str(fitted.checkpoint)]
     for name, value in given(recipe, case, case.values[0]).items():
         words += ["--metadata", f"{name}={value}"]
-    return shlex.join([*words, "--output", str(Path(f"{case.subject}_mask.nii.gz"))])
+    name = re.sub(r"[^\w.-]+", "-", case.subject)  # a table may call a subject what no file can be called
+    return shlex.join([*words, "--output", f"{name}_mask.nii.gz"])

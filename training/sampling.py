@@ -47,13 +47,19 @@ def make_pools(found: Sequence[Mapping[str, NDArray[np.bool_]]]) -> dict[str, Po
 
 
 class BalancedSampler(Sampler[Sample]):
-    """``samples`` draws an epoch; ``set_epoch`` (which Lightning calls) chooses the epoch."""
+    """``samples`` draws an epoch; ``set_epoch`` (which Lightning calls) chooses the epoch.
 
-    def __init__(self, pools: Mapping[str, Pool], *, samples: int, foreground: float, seed: int) -> None:
+    Of ``processes`` that share an epoch each draws the whole of it, and the one of ``rank`` gives its share: every so-many-th. All
+    shares are of one length, for which the first samples come again where the number cannot be divided.
+    """
+
+    def __init__(self, pools: Mapping[str, Pool], *, samples: int, foreground: float, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.pools = dict(pools)
         self.samples = samples
         self.foreground = foreground
         self.seed = seed
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -61,9 +67,15 @@ class BalancedSampler(Sampler[Sample]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.samples
+        return -(-self.samples // self.processes)
 
     def __iter__(self) -> Iterator[Sample]:
+        epoch = list(self._epoch())
+        for index in range(self.rank, len(self) * self.processes, self.processes):
+            yield epoch[index % len(epoch)]
+
+    def _epoch(self) -> Iterator[Sample]:
+        """Draw all samples of the epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         drawn: list[tuple[int, int, str]] = []
         for number, (value, pool) in enumerate(self.pools.items()):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_film.training.cli import main
+from napari_film.training.recipe import load_recipe
 
 
 def ended(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -25,11 +26,35 @@ def test_fit_and_then_predict(write_recipe: Callable[..., Path], tmp_path: Path,
     assert str(tmp_path / "run" / "best.safetensors") in out
 
 
+def test_settings_options_and_resuming(write_recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    options = ("--set", "training.epochs=1", "--set", "model.width=8", "--precision", "bfloat16", "--workers", "0", "--output", str(run))
+    code, out, err = ended(capsys, "fit", str(write_recipe()), *options)
+    assert (code, err) == (0, "")
+    stored, _ = load_recipe(str(run / "recipe.toml"))
+    assert (stored.training.epochs, stored.model.width, stored.training.precision, stored.training.workers) == (1, 8, "bfloat16", 0)
+    code, out, err = ended(capsys, "fit", str(write_recipe()), *options, "--resume")
+    assert code == 2
+    assert (
+        err == f"napari-film-train: {run} holds a finished run; there is nothing to resume (more --set training.epochs or "
+        "training.patience would go on with it).\n"
+    )
+    code, out, err = ended(capsys, "fit", str(write_recipe()), *options, "--resume", "--set", "training.epochs=2", "--workers", "1")
+    assert (code, err) == (0, "")
+    assert "training.workers is 1 from here on; it was 0." in out
+    code, _, err = ended(capsys, "fit", str(write_recipe()), "--set", "training.epoch=1")
+    assert code == 2
+    assert err.startswith("napari-film-train: recipe.toml with --set training.epoch=1: training.epoch is not a key of a recipe; allowed")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (("epochs = 2", "epoch = 2"), "recipe.toml: training.epoch is not a key of a recipe"),
-        (("unknown = true", 'unknown = true\ncolumn = "histology"'), "participants.tsv has no column 'histology'"),
+        (
+            ("unknown = true", 'unknown = true\ncolumn = "histology"'),
+            "No case says anything of histology, which field 'tumor_type' is read from",
+        ),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_code_2(

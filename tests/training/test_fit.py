@@ -12,6 +12,7 @@ from napari_film.errors import InputError
 from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.nifti import read
+from napari_film.recent import RecentFiles
 from napari_film.training.cases.reading import read_cases
 from napari_film.training.fit import Fitted, Interrupted, fit
 from napari_film.training.module import TrainingModule
@@ -35,7 +36,17 @@ def context_run(tmp_path_factory: pytest.TempPathFactory, bids: Path) -> Fitted:
 
 def test_a_run_leaves_the_checkpoint_its_recipe_and_its_numbers(context_run: Fitted) -> None:
     folder = context_run.checkpoint.parent
-    assert {path.name for path in folder.iterdir()} == {"best.safetensors", "recipe.toml", "metrics.csv", "scores.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "best.safetensors",
+        "last.ckpt",
+        "metrics.csv",
+        "pictures",
+        "recipe.toml",
+        "scores.json",
+        "tensorboard",
+    }
+    assert {path.name for path in (folder / "pictures").iterdir()} == {"curves.png", "overlays.png"}
+    assert RecentFiles().paths()[0] == context_run.checkpoint
     metrics = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"loss", "dice", "dice/ependymoma", "dice/unknown"} <= set(metrics)
     assert json.loads((folder / "scores.json").read_text()) == context_run.scores
@@ -54,7 +65,9 @@ def test_the_header_is_complete(context_run: Fitted, bids: Path) -> None:
     assert [axis.low for axis in fingerprint.size] == [6, 20, 20]
     assert all(channel.low < channel.median < channel.high for channel in fingerprint.intensity)
     provenance = header.provenance
-    assert provenance.recipe == (context_run.checkpoint.parent / "recipe.toml").read_text()
+    text = (context_run.checkpoint.parent / "recipe.toml").read_text()
+    assert provenance.recipe == text.replace(str(bids), "bids")
+    assert str(bids.parent).encode() not in context_run.checkpoint.read_bytes()  # a path can name a patient
     assert provenance.seed == 3
     assert {"torch", "lightning", "napari-film"} <= set(provenance.versions)
     assert len(provenance.data_hash) == 64

@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from .data import Data, Phantom, Source
@@ -74,14 +73,22 @@ def without_paths(text: str) -> str:
         path, source[key] = source[key], key if len(paths) == 1 else f"{key}-{number}"
         text = re.sub(rf"""(\b{key}\s*=\s*)["']{re.escape(path)}["']""", rf'\g<1>"{source[key]}"', text, count=1)
     # Comments stay where the words themselves could be put in; a path written in another way has the whole written anew.
-    return text if tomllib.loads(text) == content else tomli_w.dumps(content)
+    return text if tomllib.loads(text) == content else _written(content)
 
 
 def _changed(text: str, settings: Sequence[str], *, name: str) -> str:
     content = _content(text, name)
     for setting in settings:
         change(content, setting)
-    return "".join(f"# {name} with --set {setting}\n" for setting in settings) + tomli_w.dumps(content)
+    return "".join(f"# {name} with --set {setting}\n" for setting in settings) + _written(content)
+
+
+def _written(content: dict[str, Any]) -> str:
+    try:
+        import tomli_w
+    except ModuleNotFoundError as error:
+        raise RecipeError("To change a recipe tomli-w is needed, which is not installed; install napari-film[train].") from error
+    return tomli_w.dumps(content)
 
 
 def _content(text: str, name: str) -> dict[str, Any]:
