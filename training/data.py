@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from napari_film.sample_data import write_phantom
 
 from .cases.case import Case
 from .cases.reading import read_cases, source_at
+from .processes import is_first
 from .progress import counted
 from .recipe import Recipe
 from .recipe.data import Phantom, Source
@@ -51,6 +53,8 @@ def _phantom_folder(phantom: Phantom, output: Path, console: Console) -> Path:
     """Folder of the phantom under ``output``; generated whole, or not at all."""
     one_organ = "-one-organ" if phantom.one_organ_per_scan else ""
     folder = output / f"phantom-{phantom.kind}-{phantom.subjects}-seed{phantom.seed}{one_organ}"
+    while not is_first() and not folder.is_dir():
+        time.sleep(0.2)  # of several processes the first one draws
     if folder.is_dir():
         return folder
     unfinished = folder.with_name(f"{folder.name}.unfinished")

@@ -60,16 +60,21 @@ def test_torchrun_and_resuming(script: Path, write_recipe: Callable[..., Path], 
     """Two processes by torchrun give what two processes by Lightning give, whole or resumed."""
     recipe = str(write_recipe())
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    options = [*SETTINGS, "--devices", "2", "--strategy", "ddp"]
+    options = [*SETTINGS, "--set", "training.epsilon=1", "--devices", "2", "--strategy", "ddp"]
     told([*torchrun, "fit", recipe, "--output", str(tmp_path / "one"), *options], tmp_path)
     told([sys.executable, str(script), "fit", recipe, "--output", str(tmp_path / "two"), *options], tmp_path)
-    short = ["--set", "training.epochs=3", *options[4:], "--set", "training.samples=25", "--set", "training.patience=1"]
-    short += ["--set", "training.epsilon=1"]
-    told([*torchrun, "fit", recipe, "--output", str(tmp_path / "three"), *short], tmp_path)
+    told([*torchrun, "fit", recipe, "--output", str(tmp_path / "three"), *options, "--set", "training.patience=1"], tmp_path)
     assert json.loads((tmp_path / "three" / "scores.json").read_text())["epochs"] == 2
-    assert (tmp_path / "one" / "metrics.csv").read_text() == (tmp_path / "two" / "metrics.csv").read_text()
-    weights = [load_checkpoint(tmp_path / name / "best.safetensors").network.state_dict() for name in ("one", "two")]
-    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    out = told([*torchrun, "fit", recipe, "--output", str(tmp_path / "three"), *options, "--resume"], tmp_path)
+    assert "Going on after epoch 2 of 3." in out
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text() == (three / "metrics.csv").read_text()
+    weights = [load_checkpoint(run / "best.safetensors").network.state_dict() for run in (one, two, three)]
+    assert all(np.array_equal(weights[0][name], other[name]) for other in weights[1:] for name in weights[0])
+
+    drawn = ["--set", "data.phantom.subjects=12", "--set", "model.width=4", "--set", "model.depth=1", "--set", "training.epochs=1"]
+    drawn += ["--set", "training.samples=8", "--set", "training.validate_every=1", "--set", "training.pictures=false"]
+    told([*torchrun, "fit", "spinal_tumor", "--output", str(tmp_path / "drawn"), *drawn, "--devices", "2"], tmp_path)
     ended = subprocess.run([*torchrun, "fit", recipe, "--output", str(tmp_path / "four")], capture_output=True, text=True, check=False)
     assert ended.returncode
     assert "2 processes were started, and 1 devices on 1 nodes need 1" in ended.stderr
