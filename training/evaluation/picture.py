@@ -4,6 +4,7 @@ A row is one case, a column what the network was told; each picture is the slice
 outlined, the mask outlined over it, and the 3D Dice of the whole case.
 """
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from .score import Runner, Score
 
 _TRUTH, _MASK = "#ffd84a", "#39c6ff"
 _LEAST_MM = 40.0
+_INCHES = 2.3
 _SEEN = {
     "axial": "anterior is up, the patient's right is on the right",
     "coronal": "superior is up, the patient's right is on the right",
@@ -104,32 +106,36 @@ def make_rows(
 def draw(rows: Sequence[Row], path: Path, *, title: str, slice_axis: str, target: bool) -> None:
     """Draw ``rows`` into a PNG at ``path``."""
     given = list(rows[0].masks)
-    figure = Figure(figsize=(2.3 * len(given) + 0.9, 2.5 * len(rows) + 1.3), dpi=150, layout="constrained", facecolor="white")
+    heights = [_height(row) for row in rows]
+    size = (_INCHES * len(given) + 0.6, _INCHES * sum(heights) + 1.4)
+    figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    axes = np.asarray(figure.subplots(len(rows), len(given), squeeze=False))
+    axes = np.asarray(figure.subplots(len(rows), len(given), squeeze=False, height_ratios=heights))
     for row, line in zip(rows, axes, strict=True):
         for value, place in zip(given, line, strict=True):
             _draw_one(place, row, value)
             if row is rows[0]:
-                place.set_title(value, fontsize=10)
-        line[0].set_ylabel(f"{row.true}\n({row.subject})", fontsize=10)
-    figure.suptitle(f"{title}\nacross: told to the network; down: true (framed: told the truth)", fontsize=11)
-    figure.legend(
-        handles=[Line2D([], [], color=_TRUTH, label="truth"), Line2D([], [], color=_MASK, label="mask")],
-        loc="outside lower left",
-        ncols=2,
-        fontsize=8,
-        frameon=False,
+                place.set_title(value, fontsize=9)
+        line[0].set_ylabel(f"{row.true}\n({row.subject})", fontsize=9)
+    outlines = [Line2D([], [], color=_TRUTH, linewidth=2.4, label="truth"), Line2D([], [], color=_MASK, label="mask")]
+    axes[0, 0].legend(
+        handles=outlines, loc="upper left", fontsize=7, facecolor="black", framealpha=0.6, edgecolor="none", labelcolor="white"
     )
-    another = " Off the diagonal: overlap with another structure's truth." if target else ""
-    figure.supxlabel(
-        f"Each row is the case of median Dice for its value, in its slice with the most of the truth ({_SEEN[slice_axis]}).\n"
-        f"Numbers are the 3D Dice of the case.{another}",
-        fontsize=7,
-        x=0.98,
-        ha="right",
+    caption = (
+        "Across: what the network was told; down: what is true (framed: told the truth). Each row is the case of median Dice for its "
+        f"value, in its slice with the most of the truth ({_SEEN[slice_axis]}). Numbers are the 3D Dice of the case"
+        f"{'; off the diagonal, its overlap with the truth of another structure' if target else ''}."
     )
+    figure.suptitle(textwrap.fill(title, 28 * len(given)), fontsize=10)
+    figure.supxlabel(textwrap.fill(caption, 38 * len(given)), fontsize=7)
     canvas.print_png(str(path))
+
+
+def _height(row: Row) -> float:
+    """Height of a row's pictures, in widths."""
+    window = _window(row)
+    tall, wide = ((side.stop - side.start) * step for side, step in zip(window, row.step, strict=True))
+    return float(tall / wide)
 
 
 def _draw_one(place: Axes, row: Row, given: str) -> None:
