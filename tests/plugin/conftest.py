@@ -147,6 +147,7 @@ class Gate:
         self._free = threading.Event()
         self._free.set()
         self._steps = threading.Semaphore(0)
+        self.stands = threading.Event()  # set while the engine has taken a slice and is held before it
         self.order: list[tuple[tuple[float, ...], int]] = []  # condition and slice, as they were begun
 
     def hold(self) -> None:
@@ -165,7 +166,9 @@ class Gate:
 
     def wait(self, condition: tuple[float, ...], indices: Any) -> None:
         if not self._free.is_set():
+            self.stands.set()
             assert self._steps.acquire(timeout=PATIENCE / 1000)
+            self.stands.clear()
         self.order += [(condition, index) for index in indices]
 
 
