@@ -55,10 +55,19 @@ def test_a_loss_that_is_no_number_ends_the_training(run: Callable[..., Fitted], 
     assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
 
 
-def test_weights_that_are_no_numbers_are_never_kept(run: Callable[..., Fitted], tmp_path: Path) -> None:
-    """A step so large that the weights overflow; the loss before it was a number."""
-    with pytest.raises(InputError, match=r"no longer finite in epoch 1: the training diverged; .* No epoch was finished\.$"):
-        run("training.learning_rate=1e38", "training.samples=4")
+def test_weights_that_are_no_numbers_are_never_kept(run: Callable[..., Fitted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last step of an epoch overflows: every loss so far was a number."""
+
+    def overflow(self: TrainingModule) -> None:
+        for weight in self.parameters():
+            assert weight.grad is not None
+            weight.grad.fill_(float("inf"))
+
+    monkeypatch.setattr(TrainingModule, "on_after_backward", overflow)
+    with pytest.raises(
+        InputError, match=r"^The weights are no longer finite in epoch 1: the training diverged; .* No epoch was finished\.$"
+    ):
+        run("training.samples=4")
     assert not (tmp_path / "run" / "best.safetensors").exists()
     assert not (tmp_path / "run" / "last.ckpt").exists()
 

@@ -30,7 +30,7 @@ class Training(Part):
     batch: int = Field(default=8, ge=1)
     patch: tuple[int, int] | None = None
     foreground: float = Field(default=0.75, ge=0, le=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
     loss: Literal["dice", "dice+bce"] = "dice"
     dice_over: Literal["batch", "condition"] = "batch"
     prior: Literal["known", "none"] = "known"
