@@ -49,9 +49,14 @@ def two(tmp_path: Path) -> Path:
 
 def test_one_name_in_two_data_sets_is_two_subjects(two: Path) -> None:
     cases = read_cases((recipe := load(two)).data.all_sources(), recipe)
-    assert [case.subject for case in cases] == [f"{name}.sub-0{n}" for name in ("A", "data2") for n in (1, 2, 3)]
-    assert [case.source for case in cases] == ["A"] * 3 + ["data2"] * 3
+    assert [case.subject for case in cases] == [f"{name}.sub-0{n}" for name in ("A", "data1") for n in (1, 2, 3)]
+    assert [case.source for case in cases] == ["A"] * 3 + ["data1"] * 3
     assert [case.values for case in cases] == [("large",)] * 3 + [("small",)] * 3
+
+
+def test_a_data_set_without_a_name_takes_none_that_another_has(two: Path) -> None:
+    cases = read_cases((recipe := load(two, TWO.replace('name = "A"', 'name = "data1"'))).data.all_sources(), recipe)
+    assert {case.source for case in cases} == {"data1", "data2"}
 
 
 def test_data_sets_may_share_their_subjects(two: Path) -> None:
@@ -87,14 +92,14 @@ def test_a_label_that_a_data_set_lacks_is_never_shown_as_background(two: Path, t
             _, condition, truth = slices[sample]
             assert condition.tolist() == ([1.0, 0.0] if case.case.source == "A" else [0.0, 1.0])
             assert bool(truth.any()) == bool(case.shows(recipe, sample.value)[sample.slice])
-    assert seen == {("A", "large"), ("data2", "small")}
+    assert seen == {("A", "large"), ("data1", "small")}
 
 
 def test_a_table_and_a_tree_go_into_one_run(two: Path) -> None:
     table = two / "more.tsv"
     write_table(table, ["x", "x.nii.gz", "m.nii.gz"], heading=["subject", "image", "mask"], delimiter="\t")
     recipe = load(two, TWO.replace('bids = "b"', 'table = "more.tsv"'))
-    assert [case.subject for case in read_cases(recipe.data.all_sources(), recipe)][-1] == "data2.x"
+    assert [case.subject for case in read_cases(recipe.data.all_sources(), recipe)][-1] == "data1.x"
 
 
 def test_a_data_set_in_place_of_the_recipes_keeps_how_its_files_are_called() -> None:

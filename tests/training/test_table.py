@@ -50,6 +50,12 @@ def test_tables_as_spreadsheets_save_them(tmp_path: Path, context_recipe: Recipe
     assert (case.rater, case.values) == ("Müller", ("ependymoma",))
 
 
+def test_headings_of_our_own_are_found_in_any_case(tmp_path: Path, context_recipe: Recipe) -> None:
+    heading = ["Participant_ID", *(column.upper() if column in {"session", "rater", "split", "mask"} else column for column in HEADING[1:])]
+    (case,) = read_cases([source_at(write_table(tmp_path / "cases.csv", ROW, heading=heading))], context_recipe)
+    assert (case.subject, case.session, case.rater, case.split) == ("p01", "1", "A", "train")
+
+
 def test_a_quoted_cell_may_hold_the_delimiter_and_a_line_end(tmp_path: Path, context_recipe: Recipe) -> None:
     table = write_table(tmp_path / "cases.csv", [*ROW[:-1], '"43, or\n44"'], ["p02", *ROW[1:]])
     records = read_records(source_at(table), context_recipe)

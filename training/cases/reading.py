@@ -5,6 +5,7 @@ A folder is a BIDS tree (`tree`), a .csv or .tsv file a table (`table`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from napari_film.errors import InputError
@@ -93,5 +94,7 @@ def read_cases(sources: Sequence[Source], recipe: Recipe, *, tell: Callable[[str
 
 
 def _names(sources: Sequence[Source]) -> tuple[str, ...]:
-    """A name for each data set: its own, or by its place."""
-    return tuple(source.name or f"data{number}" for number, source in enumerate(sources, start=1))
+    """A name for each data set: its own, or by its place, where no other one is called so."""
+    taken = {source.name for source in sources}
+    free = (name for number in count(1) if (name := f"data{number}") not in taken)
+    return tuple(source.name or next(free) for source in sources)

@@ -23,7 +23,7 @@ from .record import Record
 from .said import read_said, stated
 
 _KEYS = {"participant_id": "subject", "session_id": "session", "filename": "image"}
-_OWN = ("subject", "session", "rater", "mask")
+_OWN = ("subject", "session", "rater", "split", "mask")
 
 
 def table_records(path: Path, source: Source, recipe: Recipe) -> tuple[Record, ...]:
