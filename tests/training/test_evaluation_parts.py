@@ -99,9 +99,11 @@ def test_where_nothing_is_known_the_data_may_say_it() -> None:
 
 
 def test_the_median_case_is_shown() -> None:
-    def score(case: int, dice: float | None, *, given: str = "a", model: str = "one") -> Score:
-        return Score(model, case, f"s{case}", "", "", "", "test", "a", given, "core", Measures(1.0, 1.0, dice=dice))
+    def score(case: int, dice: float | None, *, given: str = "a", model: str = "one", part: str = "test") -> Score:
+        return Score(model, case, f"s{case}", "", "", "", part, "a", given, "core", Measures(1.0, 1.0, dice=dice))
 
     scores = [score(0, 0.9), score(1, 0.2), score(2, 0.5), score(3, 0.6), score(4, None), score(5, 0.55, given="b")]
     assert typical([*scores, score(6, 0.51, model="two")], "core")["a"].case == 2  # of four, the lower of the middle two
+    assert typical([*scores, *(score(7 + n, 0.99, part="train") for n in range(9))], "core")["a"].case == 2
+    assert typical([score(7, 0.99, part="train")], "core")["a"].case == 7
     assert typical([score(4, None)], "core") == {}

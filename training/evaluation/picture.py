@@ -23,6 +23,7 @@ from napari_film.volume import slicing
 from ..cases.case import Case
 from ..recipe import Recipe
 from ..scoring import truths_of
+from .parts import SEEN, group_of
 from .score import Runner, Score
 
 _TRUTH, _MASK = "#ffd84a", "#39c6ff"
@@ -52,13 +53,17 @@ class Row:
 
 
 def typical(scores: Sequence[Score], class_name: str) -> dict[str, Score]:
-    """For each true value the case of median Dice when told it, the lower of two; the first model counts that tested it."""
+    """For each true value the case of median Dice when told it, the lower of two; the first model counts that tested it.
+
+    Subjects that were trained on are shown where there are no others.
+    """
     found: dict[str, list[Score]] = {}
     for score in scores:
         if score.class_name == class_name and score.given == score.true and score.measures.dice is not None:
             found.setdefault(score.true, []).append(score)
     chosen = {}
     for true, own in found.items():
+        own = [score for score in own if group_of(score.part) != SEEN] or own
         first = [score for score in own if score.model == own[0].model]
         chosen[true] = sorted(first, key=lambda score: score.measures.dice or 0.0)[(len(first) - 1) // 2]
     return chosen
