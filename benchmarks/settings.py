@@ -80,6 +80,8 @@ CEILING_FLOP = 2.0 * 9 * 256 * 256 * 128 * 128
 
 DEPTH_4 = Setting(depth=4, channels=2, height=320, width=256)
 DEPTH_5 = Setting(depth=5, channels=1, height=512, width=512)
+SPINAL_TUMOR = Setting(depth=3, channels=2, height=128, width=64, features=16)
+"""The demo model's network, and the patches that it is trained on."""
 
 
 def in_decoder(setting: Setting) -> Setting:

@@ -1,7 +1,7 @@
 """One side of a comparison: a process of its own that is kept alive and asked for one round at a time.
 
 So neither side's allocator, caches or threads touch the other's, and whatever else the machine does hits all sides alike.
-The process is `benchmarks.worker`; a side knows no torch.
+The process is `benchmarks.worker`, or `benchmarks.pupil` for what is trained; a side knows no torch.
 """
 
 import atexit
@@ -17,9 +17,11 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel
+
+from benchmarks.lesson import Lesson
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -44,6 +46,8 @@ class Work(BaseModel, frozen=True):
     steps
         How often a round repeats it; the mean counts.
     """
+
+    program: ClassVar[str] = "benchmarks.worker"
 
     kind: Literal["textbook", "ours", "ceiling"]
     checkpoint: Path | None = None
@@ -92,10 +96,10 @@ def environment(*, memory_kept: bool = False) -> dict[str, str]:
 class Side:
     """A process that does ``work``; to be used in a ``with``, which ends it."""
 
-    def __init__(self, work: Work, *, memory_kept: bool = False) -> None:
+    def __init__(self, work: Work | Lesson, *, memory_kept: bool = False) -> None:
         self.work = work
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", work.model_dump_json()],
+            [sys.executable, "-m", work.program, work.model_dump_json()],
             cwd=REPOSITORY,
             env=environment(memory_kept=memory_kept),
             stdin=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -47,12 +48,14 @@ def fit_command(
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load slices; 0 for none.")] = None,
 ) -> None:
     """Train the model that RECIPE describes; the checkpoint is RUN/best.safetensors."""
+    from .allocator import keep_memory
     from .recipe import load_recipe
 
     named = {"devices": devices, "nodes": nodes, "strategy": strategy, "precision": precision, "workers": workers}
     options = [f"training.{name}={value}" for name, value in named.items() if value is not None]
     loaded, text = load_recipe(recipe, [*(settings or ()), *options])
     folder = output or Path("runs") / loaded.model.name
+    keep_memory()
     try:
         from .fit import Interrupted, fit
     except ModuleNotFoundError as error:
@@ -93,13 +96,12 @@ def check_command(
 
     if json_file not in {None, "-"} and not Path(str(json_file)).parent.is_dir():
         raise InputError(f"The folder of {json_file} does not exist; make it first or name another one.")
-    with typer.progressbar(length=1, label="looking at the data", file=sys.stderr) as bar:
+    with ExitStack() as shown:
 
-        def start(cases: int) -> Callable[[int], None]:
-            bar.length = cases
-            return bar.update
+        def bar(cases: int) -> Callable[[int], None]:
+            return shown.enter_context(typer.progressbar(length=cases, label="looking at the data", file=sys.stderr)).update
 
-        found = check(dataset, recipe=recipe, jobs=jobs, bar=start)
+        found = check(dataset, recipe=recipe, jobs=jobs, bar=bar if sys.stderr.isatty() else None)
     if json_file == "-":
         typer.echo(found.to_json(), nl=False)
     else:

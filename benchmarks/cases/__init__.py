@@ -3,9 +3,22 @@
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.cases import batches, demo_models, imports, memory, slices, values, volume, window
+from benchmarks.cases import (
+    batches,
+    demo_models,
+    imports,
+    memory,
+    slices,
+    training_data,
+    training_dice,
+    training_memory,
+    training_step,
+    values,
+    volume,
+    window,
+)
 from benchmarks.figures import Figure
-from benchmarks.settings import DEPTH_4, DEPTH_5, Setting, in_decoder
+from benchmarks.settings import DEPTH_4, DEPTH_5, SPINAL_TUMOR, Setting, in_decoder
 
 Case = Callable[..., tuple[list[Figure], list[str]]]
 
@@ -29,6 +42,11 @@ CASES: dict[str, Case] = {
     "batches-depth5": partial(batches.run_setting, DEPTH_5),
     "demo-spinal_tumor": partial(demo_models.run, "spinal_tumor"),
     "demo-abdomen": partial(demo_models.run, "abdomen"),
+    "training-step-depth4": partial(training_step.run, DEPTH_4, batch=2, faster={"float32": 1.4, "bfloat16": 2.5}),
+    "training-step-spinal_tumor": partial(training_step.run, SPINAL_TUMOR, batch=8, steps=5, faster={"float32": 1.4, "bfloat16": 2.5}),
+    "training-dice": training_dice.run,
+    "training-data": partial(training_data.run, SPINAL_TUMOR, batch=8, steps=32),
+    "training-memory": training_memory.run,
     "imports": imports.run,
     "window-open_dock": partial(window.run, "dock", "open_dock"),
     "window-read_volume": partial(window.run, "dock", "read_volume"),

@@ -236,3 +236,15 @@ def test_images_and_conditions_of_another_shape_are_refused() -> None:
 def test_an_architecture_that_is_none_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         architecture(**options)
+
+
+def test_the_gradient_through_a_join_stays_channels_last_and_is_the_same() -> None:
+    torch.manual_seed(0)
+    features, skip, weight = torch.randn(2, 6, 5, 4), torch.randn(2, 3, 10, 8), torch.randn(2, 9, 10, 8)
+    found = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = features.contiguous(memory_format=layout).requires_grad_()
+        joined = upsample_and_join(given, skip.contiguous(memory_format=layout))
+        (found[layout],) = torch.autograd.grad((joined * weight.contiguous(memory_format=layout)).sum(), given)
+    assert found[torch.channels_last].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found[torch.channels_last], found[torch.contiguous_format], atol=1e-5, rtol=1e-5)
