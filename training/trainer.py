@@ -118,6 +118,7 @@ def train(
                     sampler=sampler,
                     num_workers=workers,
                     persistent_workers=workers > 0,
+                    pin_memory=torch.cuda.is_available(),
                 ),
                 DataLoader(ValidationCases(validation), batch_size=None, sampler=own),
                 ckpt_path=str(folder.last) if done else None,
