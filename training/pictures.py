@@ -28,6 +28,7 @@ CURVES, OVERLAYS = "curves.png", "overlays.png"
 MOST = 5
 """Rows and columns at most: a picture that nobody can read tells nothing."""
 
+_PANEL = 3.2  # inches high
 _TRUTH, _MASK = "#ffd000", "#00c8ff"  # apart for any eye, on dark and bright tissue
 
 
@@ -87,7 +88,9 @@ def overlays(examples: Sequence[Example], module: TrainingModule, title: str) ->
     if all(len(row) == 1 for row in panels):
         panels = [[panel for row in panels for panel in row]]
     columns = len(panels[0])
-    figure = Figure(figsize=(2.6 * columns + 0.3, 2.8 * len(panels) + 0.6), facecolor="white", layout="constrained")
+    shape = np.mean([example.case.shape[2:] for example in examples], axis=0)
+    width = float(np.clip(_PANEL * shape[1] / shape[0], _PANEL / 2, 2 * _PANEL))
+    figure = Figure(figsize=(width * columns + 0.3, (_PANEL + 0.6) * len(panels) + 0.6), facecolor="white", layout="constrained")
     axes = figure.subplots(len(panels), columns, squeeze=False)
     training = module.training
     module.eval()
@@ -97,8 +100,12 @@ def overlays(examples: Sequence[Example], module: TrainingModule, title: str) ->
             mask = module.segment(example.case, told, slice(example.number, example.number + 1))[0]
             _panel(place, example.case.images[example.number, 0].astype(np.float32), truth, mask)
             dice = dice_score(mask, truth)
-            named = example.value if told == example.value else f"{example.value}, told {told}"
-            place.set_title(f"{named}\nDice {dice:.2f}" if dice is not None else named, fontsize=8)
+            lines = [
+                example.value,
+                *([f"told {told}"] if told != example.value else []),
+                *([f"Dice {dice:.2f}"] if dice is not None else []),
+            ]
+            place.set_title("\n".join(lines), fontsize=8)
     module.train(training)
     figure.suptitle(f"validation slices, {title}", fontsize=9)
     lines = [Line2D([], [], color=_TRUTH, label="truth"), Line2D([], [], color=_MASK, label="mask")]

@@ -44,7 +44,7 @@ def test_a_row_for_each_true_value_and_a_column_for_each_that_can_be_told(
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 12
     assert titles[0].startswith("astrocytoma\nDice ")
-    assert titles[3].startswith("astrocytoma, told unknown\nDice ")
+    assert titles[3].startswith("astrocytoma\ntold unknown\nDice ")
     assert figure.get_suptitle() == "validation slices, epoch 7"
 
 

@@ -121,22 +121,15 @@ def replace_film(architecture: Architecture) -> Architecture:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_told_one_constant_it_learns_what_a_plain_unet_learns(tmp_path: Path) -> None:
-    """As in the paper: the control arm is a fair one, for FiLM alone brings or costs next to nothing."""
-    small = [
-        *("model.width=8", "model.depth=2", "data.phantom.subjects=18", "data.phantom.seed=3", "preprocessing.spacing=[0, 2, 2]"),
-        *("training.patch=[64, 32]", "training.epochs=16", "training.samples=240", "training.validate_every=4"),
-        *("training.pictures=false", "training.tensorboard=false"),
-    ]
+def test_told_one_constant_it_learns_what_a_plain_unet_learns(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    """As in the paper, on a task that both can learn: the control arm is a fair one, for FiLM alone costs next to nothing."""
+    longer = ("training.epochs=40", "training.samples=48", "training.validate_every=4", "model.width=8", "model.depth=2", *SETTINGS[2:])
     dice: dict[str, list[float]] = {}
     for seed in range(3):
-        for arm, settings in {"constant": ["training.prior=none"], "plain": ["model.film=none"]}.items():
-            recipe, text = load_recipe("spinal_tumor", [*small, *settings, f"training.seed={seed}"])
-            fitted = fit(recipe, text, tmp_path / f"{arm}-{seed}")
-            rows = fitted.scores["tables"]["test"]["tumour core"].values()
+        for arm, setting in {"constant": "training.prior=none", "plain": "model.film=none"}.items():
+            recipe, text = load_recipe(str(write_recipe()), [*longer, setting, f"training.seed={seed}"])
+            rows = fit(recipe, text, tmp_path / f"{arm}-{seed}").scores["tables"]["test"]["core"].values()
             dice.setdefault(arm, []).append(float(np.mean([next(iter(row.values())) for row in rows])))
-    means = {arm: np.mean(found) for arm, found in dice.items()}
-    spread = max(np.std(found, ddof=1) for found in dice.values())
-    assert min(means.values()) > 0.3, dice  # both have learnt something
-    assert abs(means["constant"] - means["plain"]) < max(3 * spread, 0.1), dice
+    constant, plain = (float(np.mean(dice[arm])) for arm in ("constant", "plain"))
+    assert min(constant, plain) > 0.8, dice
+    assert abs(constant - plain) < 0.03, dice
