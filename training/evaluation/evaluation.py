@@ -99,7 +99,8 @@ def notices_of(scores: Sequence[Score], left_out: Sequence[str], replicates: Seq
     for score in scores:
         if group_of(score.part) != SEEN:
             by_value.setdefault(score.true, set()).add(score.subject)
-    few = [f"{value} ({len(found)})" for value, found in by_value.items() if len(found) < _FEW_SUBJECTS]
+    order = [value for value in dict.fromkeys(score.given for score in scores) if value in by_value]
+    few = [f"{value} ({len(by_value[value])})" for value in order if len(by_value[value]) < _FEW_SUBJECTS]
     if few:
         told.append(f"Fewer than {_FEW_SUBJECTS} subjects have {', '.join(few)}: their intervals are too narrow.")
     if len(replicates) == 1:

@@ -55,14 +55,17 @@ class Row:
 def typical(scores: Sequence[Score], class_name: str) -> dict[str, Score]:
     """For each true value the case of median Dice when told it, the lower of two; the first model counts that tested it.
 
-    Subjects that were trained on are shown where there are no others.
+    Values come in the order in which they are given, so that a grid has its diagonal. Subjects that were trained on are shown where
+    there are no others.
     """
     found: dict[str, list[Score]] = {}
     for score in scores:
         if score.class_name == class_name and score.given == score.true and score.measures.dice is not None:
             found.setdefault(score.true, []).append(score)
     chosen = {}
-    for true, own in found.items():
+    order = [value for value in dict.fromkeys(score.given for score in scores) if value in found]
+    for true in order:
+        own = found[true]
         own = [score for score in own if group_of(score.part) != SEEN] or own
         first = [score for score in own if score.model == own[0].model]
         chosen[true] = sorted(first, key=lambda score: score.measures.dice or 0.0)[(len(first) - 1) // 2]
@@ -77,7 +80,7 @@ def make_rows(
     Parameters
     ----------
     scores
-        Of the whole evaluation; their order of true values is that of the rows.
+        Of the whole evaluation.
     runner_of
         Gives the networks of a model by its name.
     """
