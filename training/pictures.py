@@ -100,12 +100,12 @@ def overlays(examples: Sequence[Example], module: TrainingModule, title: str) ->
             mask = module.segment(example.case, told, slice(example.number, example.number + 1))[0]
             _panel(place, example.case.images[example.number, 0].astype(np.float32), truth, mask)
             dice = dice_score(mask, truth)
-            lines = [
+            words = [
                 example.value,
                 *([f"told {told}"] if told != example.value else []),
                 *([f"Dice {dice:.2f}"] if dice is not None else []),
             ]
-            place.set_title("\n".join(lines), fontsize=8)
+            place.set_title("\n".join(words), fontsize=8)
     module.train(training)
     figure.suptitle(f"validation slices, {title}", fontsize=9)
     lines = [Line2D([], [], color=_TRUTH, label="truth"), Line2D([], [], color=_MASK, label="mask")]
