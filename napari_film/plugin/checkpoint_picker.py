@@ -68,7 +68,7 @@ class CheckpointPicker(QWidget):
         if bundled and recent:
             self._combo.insertSeparator(self._combo.count())
         for path in recent:
-            self._add(path.stem, path)
+            self._add(f"{path.parent.name}/{path.stem}", path)  # trained ones are all called best
         wanted = None if self._value is None else str(self._value if self._value in bundled.values() else self._value.absolute())
         self._combo.setCurrentIndex(-1 if wanted is None else self._combo.findData(wanted))
 
