@@ -10,6 +10,8 @@ from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken
 from napari_film.recent import RecentFiles
 
+_BEST = "best"  # what every training calls its model: it goes by the name of its folder
+
 
 class CheckpointPicker(QWidget):
     """``valueChanged`` is emitted with what a person chose.
@@ -68,7 +70,7 @@ class CheckpointPicker(QWidget):
         if bundled and recent:
             self._combo.insertSeparator(self._combo.count())
         for path in recent:
-            self._add(f"{path.parent.name}/{path.stem}", path)  # trained ones are all called best
+            self._add(path.parent.name if path.stem == _BEST else path.stem, path)
         wanted = None if self._value is None else str(self._value if self._value in bundled.values() else self._value.absolute())
         self._combo.setCurrentIndex(-1 if wanted is None else self._combo.findData(wanted))
 

@@ -50,6 +50,16 @@ def test_a_choice_is_told_and_only_its_use_remembered(qtbot, picker, recent, bun
     assert picker.findChild(QComboBox).currentText() == "mine"
 
 
+def test_trained_models_go_by_their_runs(picker, tmp_path, checkpoint):
+    for run in ("first", "second"):
+        (tmp_path / run).mkdir()
+        path = tmp_path / run / "best.safetensors"
+        path.write_bytes(checkpoint.read_bytes())
+        picker.setValue(path)
+    assert picker.findChild(QComboBox).currentText() == "second"
+    assert picker.findChild(QComboBox).findText("first") > 0
+
+
 def test_bundled_ones_are_not_recent(picker, recent, bundled):
     picker.setValue(bundled)
     assert recent.paths() == []
