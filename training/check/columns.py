@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from napari_film.conditioning import folded
 
 from ..cases.record import Record
+from ..recipe.fields import CategoricalRecipe
 
 _NOTHING = {"", "n/a", "na", "nan", "-", "--", "?", "unknown"}
 _PLACES = {
@@ -49,6 +50,17 @@ class Column:
         found = self.subjects(records)
         people = len(set().union(*found.values())) if found else 0
         return 0 < len(found) <= min(_MOST_VALUES, max(2, people // 2))
+
+
+def labelled_names(record: Record, field: CategoricalRecipe) -> tuple[str, ...]:
+    """Give the values of a target field that a case has labels for, as written: in its column, or of its whole data set; or nothing."""
+    text = cell(record, field.column) if field.column else ""
+    return tuple(name.strip() for name in text.split(";") if name.strip()) or record.labelled
+
+
+def cell(record: Record, column: str) -> str:
+    """What stands in a column, whatever its case; nothing where there is none."""
+    return {folded(name): text for name, text in record.cells.items()}.get(folded(column), "")
 
 
 def says_nothing(text: str) -> bool:

@@ -97,7 +97,7 @@ def inspect(
     """
     frames = tuple(channel.name for channel in recipe.channels) if recipe.preprocessing.fourth_axis == "channels" else ()
     seen = measure(records, frames=frames, jobs=jobs, progress=progress)
-    findings = [*file_findings(seen), *grid_findings(seen), *label_findings(seen, recipe), *duplicate_findings(seen)]
+    findings = [*file_findings(seen), *grid_findings(seen), *label_findings(seen, recipe), *duplicate_findings(seen, recipe)]
     findings += [*subject_findings(records, recipe), *_about_metadata(records, recipe, guessed=guessed)]
     profile = take_profile(seen)
     return Inspection(

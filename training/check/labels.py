@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from napari_film.conditioning import folded
+
 from ..cases.record import Record
 from ..recipe import Recipe
+from .columns import labelled_names
 from .finding import Finding, listed
 from .measuring import Seen
 
@@ -68,7 +71,11 @@ def _classes(recipe: Recipe) -> Mapping[str, tuple[int, ...]]:
 def _wanted(record: Record, recipe: Recipe) -> set[int]:
     """Labels of what is to be segmented in one case."""
     classes = _classes(recipe)
-    own = {name: labels for name, labels in classes.items() if name in record.labelled}
+    field = recipe.swapped()
+    if field is None or field.role != "target":
+        return {label for labels in classes.values() for label in labels}
+    names = {folded(name) for name in labelled_names(record, field)}
+    own = {value: labels for value, labels in classes.items() if names & {folded(name) for name in (value, *field.synonyms.get(value, ()))}}
     return {label for labels in (own or classes).values() for label in labels}
 
 

@@ -8,7 +8,7 @@ from napari_film.conditioning import UNKNOWN, MetadataError, folded
 from ..cases.record import Record
 from ..recipe import Recipe
 from ..recipe.fields import CategoricalRecipe, FieldRecipe
-from .columns import Column, says_nothing
+from .columns import Column, cell, labelled_names, says_nothing
 from .finding import Finding, Severity, counted, listed
 from .spelling import nearest, spelled_alike
 from .subjects import FEWEST, too_few
@@ -60,9 +60,7 @@ def _target_column(field: CategoricalRecipe, records: Sequence[Record]) -> tuple
     findings: list[Finding] = []
     values = []
     for record in records:
-        cells = {folded(name): text for name, text in record.cells.items()}
-        text = cells.get(folded(field.column), "") if field.column else ""
-        names = [name.strip() for name in text.split(";") if name.strip()] or list(record.labelled)
+        names = labelled_names(record, field)
         own = []
         for name in names:
             try:
@@ -86,7 +84,7 @@ def _context_column(field: FieldRecipe, records: Sequence[Record]) -> tuple[Colu
         value = record.understood.get(field.name)
         values.append(() if value is None else (f"{value:g}" if isinstance(value, float) else value,))
         if field.name in record.refused:
-            refused[_cell(record, field)].append(record)
+            refused[cell(record, field.column or field.name)].append(record)
         elif value is None or value == UNKNOWN:
             values[-1] = ()
             missing.append(record)
@@ -95,11 +93,6 @@ def _context_column(field: FieldRecipe, records: Sequence[Record]) -> tuple[Colu
     for text, found in refused.items():
         findings.append(_refused(field, text, found[0].refused[field.name], found))
     return Column(field.name, tuple(values)), findings
-
-
-def _cell(record: Record, field: FieldRecipe) -> str:
-    cells = {folded(name): text for name, text in record.cells.items()}
-    return cells.get(folded(field.column or field.name), "")
 
 
 def _refused(field: FieldRecipe, text: str, told: str, records: Sequence[Record]) -> Finding:

@@ -10,7 +10,7 @@ first letter is hardly ever mistyped, and tells "intramedullary" from "extramedu
 import re
 import unicodedata
 
-_SHORTEST = 5  # letters: of shorter words, too many are neighbours ("male", "mole")
+_SHORTEST = 5  # letters of the longer word: of shorter ones, too many are neighbours ("left", "lift")
 _LONG = 8
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _ROMAN = re.compile(r"[ivx]+")
@@ -47,8 +47,8 @@ def _ways(text: str) -> frozenset[str]:
 
 
 def _one_slip(one: str, other: str) -> bool:
-    shorter = min(len(one), len(other))
-    if shorter < _SHORTEST or one[:1] != other[:1]:
+    shorter, longer = sorted((len(one), len(other)))
+    if longer < _SHORTEST or one[:1] != other[:1]:
         return False
     return _distance(one, other) <= (1 if shorter < _LONG else 2)
 
