@@ -18,7 +18,7 @@ from napari_film.conditioning import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
 from napari_film.models.unet import FiLMedUNet
 
-from .cases.case import given, given_values
+from .cases.case import given
 from .losses import soft_dice_loss, soft_dice_loss_per_condition
 from .prepared import PreparedCase
 from .recipe import Recipe
@@ -107,7 +107,9 @@ class TrainingModule(lightning.LightningModule):
         for _, case in sorted(cases.items()):
             for value, own in case.items():
                 scores[value] += own
-        means = {value: float(np.mean(scores[value])) for value in given_values(self.recipe) if scores[value]}
+        swapped = self.recipe.swapped()
+        order = dict.fromkeys((*(swapped.values if swapped else ()), *scores))
+        means = {value: float(np.mean(scores[value])) for value in order if scores[value]}
         for value, mean in means.items():
             self.log(f"{MEAN_DICE}/{value}", mean)
         known = [mean for value, mean in means.items() if value != UNKNOWN]
