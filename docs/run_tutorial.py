@@ -49,7 +49,7 @@ def run(command: str, folder: Path) -> list[str]:
     done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return [line.rstrip() for line in (done.stdout + done.stderr).strip("\n").splitlines()]
+    return [line.rstrip().replace(f"{folder}/", "") for line in (done.stdout + done.stderr).strip("\n").splitlines()]
 
 
 def predicted(command: str, folder: Path) -> tuple[list[Path], dict[str, str], Path]:
