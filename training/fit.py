@@ -12,10 +12,11 @@ from rich.console import Console
 
 from napari_film.atomic import write_text
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.header import Fingerprint, Header, Provenance
+from napari_film.header import Fingerprint, Header, Provenance, read_header
 from napari_film.recent import RecentFiles
 
 from .cache import Cache
+from .card import model_card
 from .cases.case import Case, data_hash, given
 from .data import find_cases
 from .dataset import prepare_cases
@@ -121,7 +122,8 @@ def fit(
         "processes": recipe.training.devices * recipe.training.nodes,
         "seconds": {"training": round(trained), "all": round(time.monotonic() - start)},
     }
-    write_text(folder.scores, json.dumps(scores, indent=1) + "\n")
+    write_text(folder.card, model_card(read_header(folder.best), scores, checkpoint=folder.best.name))
+    write_text(folder.scores, json.dumps(scores, indent=1) + "\n")  # last: it says that the run is finished
     RecentFiles().add(folder.best)
     return Fitted(folder.best, split, scores)
 

@@ -46,6 +46,7 @@ def test_two_processes_share_each_epoch(script: Path, write_recipe: Callable[...
     rows = (run / "metrics.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
     assert {path.name for path in run.iterdir()} == {
+        "best.md",
         "best.safetensors",
         "last.ckpt",
         "metrics.csv",

@@ -13,6 +13,7 @@ from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.nifti import read
 from napari_film.recent import RecentFiles
+from napari_film.training.card import model_card
 from napari_film.training.cases.reading import read_cases
 from napari_film.training.fit import Fitted, Interrupted, fit
 from napari_film.training.module import TrainingModule
@@ -37,6 +38,7 @@ def context_run(tmp_path_factory: pytest.TempPathFactory, bids: Path) -> Fitted:
 def test_a_run_leaves_the_checkpoint_its_recipe_and_its_numbers(context_run: Fitted) -> None:
     folder = context_run.checkpoint.parent
     assert {path.name for path in folder.iterdir()} == {
+        "best.md",
         "best.safetensors",
         "last.ckpt",
         "metrics.csv",
@@ -46,6 +48,7 @@ def test_a_run_leaves_the_checkpoint_its_recipe_and_its_numbers(context_run: Fit
         "tensorboard",
     }
     assert {path.name for path in (folder / "pictures").iterdir()} == {"curves.png", "overlays.png"}
+    assert (folder / "best.md").read_text() == model_card(read_header(context_run.checkpoint), context_run.scores)
     assert RecentFiles().paths()[0] == context_run.checkpoint
     metrics = (folder / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"loss", "dice", "dice/ependymoma", "dice/unknown"} <= set(metrics)
