@@ -88,7 +88,8 @@ def _run(header: Header, checkpoint: str) -> list[str]:
     words = ["napari-film", "predict", *(f"{_file_name(channel.name)}.nii.gz" for channel in header.channels), "--model", checkpoint]
     for field in header.metadata_schema:
         words += ["--metadata", f"{field.name}={field.example}"]
-    return ["```", shlex.join([*words, "--output", "mask.nii.gz"]), "```", "", "Or choose the file in napari: *Plugins > FiLM segmentation*."]
+    line = shlex.join([*words, "--output", "mask.nii.gz"])
+    return ["```", line, "```", "", "Or choose the file in napari: *Plugins > FiLM segmentation*."]
 
 
 def _file_name(name: str) -> str:
