@@ -95,10 +95,10 @@ def fit(
         _tell_resumed(state, recipe, folder, lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True))
     cases, origin = find_cases(recipe, output, data=data, console=console)
     split = split_cases(cases, recipe.training.split, seed=recipe.training.seed)
-    content = data_hash(cases)
+    kept = Cache(cache)
+    content = data_hash(cases, kept.content_hash)
     if state is not None:
         check_data(state, content)
-    kept = Cache(cache)
     with counted(console, "reading images", len(split.train) + len(split.validation)) as advance:
         training = prepare_cases(split.train, recipe, kept, progress=advance)
         validation = prepare_cases(split.validation, recipe, kept, progress=advance)
