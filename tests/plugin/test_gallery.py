@@ -83,6 +83,7 @@ def test_a_grid_of_pairs(bench):
         assert np.allclose(image.extent.world, bench.image.extent.world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [(False, 1, 0.0, (-1, -1)), (True, 3, 0.5, (2, -1))])
 def test_the_viewer_is_as_it_was_when_it_goes(bench, before):
     grid = bench.viewer.canvas.grid

@@ -524,6 +524,7 @@ def test_a_map_deleted_by_hand_unticks_its_box(whole):
     assert MAP in dock.names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["south", "image of unknown"])
 def test_a_cell_deleted_by_hand_takes_the_grid_away(whole, name):
     dock = whole
@@ -553,6 +554,7 @@ def test_the_grid_goes_with_the_image_and_leaves_the_mask(whole, expected):
     assert not dock.viewer.canvas.grid.enabled
 
 
+@pytest.mark.slow
 def test_everything_deleted_in_the_grid(whole):
     dock = whole
     lay_out(dock, "grid")

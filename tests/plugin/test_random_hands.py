@@ -620,6 +620,7 @@ def test_what_is_raised_in_a_slot_is_no_secret(dock, models, volumes, qtbot, mon
         assert [str(error) for _, error, _ in raised] == ["in a slot"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_the_cpu")
 def test_a_slot_out_of_view_keeps_no_probabilities_alive(dock, models, volumes):
     """What was dropped is gone, and comes back as the same mask when its slot is seen again."""

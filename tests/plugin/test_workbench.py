@@ -295,6 +295,7 @@ def test_all_values_in_the_grid_by_one_button(dock, model, volume, masks_by_pred
     agree(dock, "A", site="unknown", age=50.0)
 
 
+@pytest.mark.slow
 def test_a_product_of_fields_stacked(dock, model, volume, masks_by_predictor, unpainted):
     segment(dock, model, volume)
     points = focus(dock, dock.child(QLineEdit, "film_values_age"))
@@ -423,6 +424,7 @@ def two_ages(dock):
     dock.wait(lambda: len(cells(dock)) == 2)
 
 
+@pytest.mark.slow
 def test_segment_again_while_all_values_are_computed(dock, gate, model, volume, unpainted):
     segment(dock, model, volume)
     gate.hold()
@@ -480,6 +482,7 @@ def test_maps_by_their_boxes(dock, model, volume, masks_by_predictor, unpainted)
     assert not dock.child(QCheckBox, "film_disagreement").isChecked()
 
 
+@pytest.mark.slow
 def test_outline_and_hide_hold_for_what_is_laid_out_later(dock, model, volume, unpainted):
     segment(dock, model, volume)
     click(dock, "film_outline")

@@ -33,6 +33,7 @@ def told(command: list[str], tmp_path: Path) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_share_each_epoch(script: Path, write_recipe: Callable[..., Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     fit = ["fit", str(write_recipe()), "--output", str(run), *SETTINGS, "--devices", "2", "--strategy", "ddp"]
