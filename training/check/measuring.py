@@ -113,11 +113,10 @@ def _measure_group(records: Sequence[Record], *, frames: tuple[str, ...]) -> lis
     for number, (channel, path) in enumerate(records[0].images.items()):
         volume = _read(path, f"{named(records[0])} has no image of channel {channel}", problems)
         if volume is not None:
-            data = _frame(volume)
-            images |= _channels(volume, frames, problems) if frames else {channel: _measure(volume, data)}
+            images |= _channels(volume, frames, problems) if frames else {channel: _measure(volume, _frame(volume))}
             if number == 0:
-                sample = np.array(data[lattice(data.shape)])  # a copy: a view would keep the volume
-        del volume
+                sample = np.array(_frame(volume)[lattice(volume.data.shape[:3])])  # a copy: a view would keep the volume
+        del volume  # before the next is read
     names = list(records[0].images)
     reference = images.get(names[0]) if names else None
     coverage = {} if reference is None else {name: _coverage(image.grid, reference.grid) for name, image in images.items()}
