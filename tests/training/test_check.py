@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from napari_film import nifti
+from napari_film.training.cases.record import Record
 from napari_film.training.check.command import check
+from napari_film.training.check.measuring import measure
 from napari_film.training.recipe import Recipe, parse_recipe
 from napari_film.volume import Volume
 
@@ -661,6 +664,27 @@ def test_every_volume_is_read_once(tree: Tree, monkeypatch: pytest.MonkeyPatch) 
     check(str(recipe), bar=lambda cases: done.append(-cases) or done.append)
     assert sorted(read) == sorted([*(path.name for path in tree.folder.glob("*.nii.gz")), "p01_mask.nii.gz"])
     assert (done[0], sum(done[1:])) == (-13, 13)
+
+
+def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
+    records = []
+    for number in range(6):
+        data = np.random.default_rng(number).normal(size=(64, 64, 64)).astype(np.float32)
+        for kind in ("image", "mask"):
+            like = Volume(data, np.eye(4), f"{kind}{number}.nii.gz")
+            nifti.write(tmp_path / like.name, data > 0 if kind == "mask" else data, like=like, dtype=np.uint8 if kind == "mask" else None)
+        images = {"T1w": tmp_path / f"image{number}.nii.gz"}
+        records.append(Record(f"line {number}", f"p{number}", images, tmp_path / f"mask{number}.nii.gz", {}, {}))
+    measure(records[:1])  # what is imported or kept the first time counts for neither
+    peaks = []
+    for count in (1, 6):
+        tracemalloc.start()
+        seen = measure(records[:count])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(seen) == count
+    volume = 4 * 64**3
+    assert peaks[1] - peaks[0] < volume / 4
 
 
 def test_the_command_line(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
