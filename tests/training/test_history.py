@@ -22,9 +22,14 @@ def test_what_was_not_measured_is_empty() -> None:
     assert table(rows).splitlines() == ["epoch,learning_rate,loss,dice,dice/a,dice/b", "1,0.1,0.5,,,", "2,0.05,0.25,0.5,0.25,0.75"]
 
 
-def test_tensorboard_has_each_epoch_once_also_after_a_kill(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
+def test_tensorboard_has_each_epoch_once_also_after_a_kill(
+    write_recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.summary.writer import event_file_writer
 
+    # Files of one second are read by their names' order, and a process numbers its own: the tenth would come before the ninth.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     recipe, text = load_recipe(str(write_recipe()), SETTINGS)
     write = LastEpoch.on_train_epoch_end
 
