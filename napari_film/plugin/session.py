@@ -5,7 +5,8 @@ notified. What is asked of the engine, and that nothing stale is taken from it, 
 
 There are two *slots*, A and B, each with a choice of metadata; the form edits one of them, and its mask is *shown*. Beside them
 any number of choices can be *compared*: laid out, counted and mapped. States: EMPTY (no checkpoint) -> READY -> RUNNING (what is
-shown is being computed) -> AHEAD (other condition values are) -> READY; FAILED until the next start; CLOSED for good.
+shown is being computed) -> AHEAD (other condition values are) -> READY; FAILED until the next start, or a choice of which all is kept;
+CLOSED for good.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -21,8 +21,8 @@ class Phantom(Part):
     one_organ_per_scan: bool = False
 
 
-class Source(Part):
-    """One data set. Paths are relative to the recipe's folder.
+class Place(Part):
+    """Where one data set is, and what holds for all of it. Paths are relative to the recipe's folder.
 
     ``labels`` names the derivative with the masks of a BIDS folder, or several: one a rater. ``mask_suffix`` is what follows the
     image's name in a mask's, or several of that: one a rater; without it "dseg", else "seg-manual". ``labelled`` are the values of
@@ -45,6 +45,10 @@ class Source(Part):
         """What follows an image's name in its masks', as the recipe gives it; empty where it does not."""
         return tuple(suffix.removeprefix("_") for suffix in self.mask_suffix)
 
+
+class Source(Place):
+    """One data set."""
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if sum(place is not None for place in (self.bids, self.table, self.phantom)) != 1:
@@ -52,21 +56,13 @@ class Source(Part):
         return self
 
 
-class Data(Part):
+class Data(Place):
     """The data sets of a run: one, its keys standing here, or several under ``sources``.
 
     ``soft_masks`` allows masks with fractional values, the part of a voxel that belongs to the structure; half of it or more
     is in. ``unlabelled`` says what becomes of images without a mask. ``shared_subjects``: one name in two data sets is one person.
     """
 
-    bids: Path | None = None
-    table: Path | None = None
-    phantom: Phantom | None = None
-    labels: Names = ("labels",)
-    mask_suffix: Names = ()
-    labelled: tuple[str, ...] = ()
-    cells: Mapping[str, str] = {}
-    name: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
     sources: tuple[Source, ...] = ()
     soft_masks: bool = False
     unlabelled: Literal["refuse", "skip"] = "refuse"
@@ -74,7 +70,7 @@ class Data(Part):
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Self:
-        beside = sorted(self.model_fields_set & set(Source.model_fields))
+        beside = sorted(self.model_fields_set & set(Place.model_fields))
         if beside and self.sources:
             raise ValueError(f"{beside[0]} stands beside sources; give one data set's keys here, or several under sources, not both")
         if not self.sources and sum(place is not None for place in (self.bids, self.table, self.phantom)) != 1:
@@ -88,7 +84,7 @@ class Data(Part):
         """Give the data sets, one or several."""
         if self.sources:
             return self.sources
-        return (Source(**self.model_dump(include=set(Source.model_fields))),)
+        return (Source(**self.model_dump(include=set(Place.model_fields))),)
 
     def below(self, folder: Path) -> "Data":
         """Give the same with the paths of data sets below ``folder``."""
@@ -97,5 +93,5 @@ class Data(Part):
         )
 
 
-def _below(source: "Source | Data", folder: Path) -> dict[str, Path]:
+def _below(source: Place, folder: Path) -> dict[str, Path]:
     return {key: folder / path for key in ("bids", "table") if (path := getattr(source, key)) is not None}
