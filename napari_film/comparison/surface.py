@@ -3,9 +3,11 @@
 A *surface voxel* is a foreground voxel with at least one of its six face neighbours in the background; beyond the array is
 background. Distances run between the centres of surface voxels in mm, to the nearest one of the other surface. This is the
 convention of MONAI's metrics (those that take no spacing for the surface itself).
+
+An axis of a single voxel, as pictures have, has no border: the surface of a mask there is its outline, as MONAI has it in 2D.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +38,8 @@ class Surface:
         inside = box(mask)
         part = np.ascontiguousarray(mask[inside]).astype(np.bool_, copy=False)
         start = [side.start for side in inside]
-        self.points: NDArray[np.float64] = (np.argwhere(part & ~_inner(part)) + start) * np.asarray(spacing, dtype=np.float64)
+        axes = [axis for axis, length in enumerate(mask.shape) if length > 1] or range(3)
+        self.points: NDArray[np.float64] = (np.argwhere(part & ~_inner(part, axes)) + start) * np.asarray(spacing, dtype=np.float64)
 
     def distances(self, other: "Surface") -> NDArray[np.float64]:
         """How far in mm each point (P,) is from the nearest of ``other``; inf where that has none."""
@@ -59,10 +62,10 @@ def box(mask: NDArray[Any]) -> tuple[slice, slice, slice]:
     return first, second, third
 
 
-def _inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels that have all six face neighbours."""
+def _inner(mask: NDArray[np.bool_], axes: Iterable[int]) -> NDArray[np.bool_]:
+    """Voxels that have both face neighbours along each of ``axes``."""
     inner = mask.copy()
-    for axis in range(3):
+    for axis in axes:
         moved, kept = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         kept[1:] &= moved[:-1]
         kept[:-1] &= moved[1:]

@@ -40,6 +40,18 @@ def test_scores_are_those_of_monai(seed: int, spacing: tuple[float, ...]) -> Non
         assert surface_dice(a, b, spacing, tolerance=tolerance) == pytest.approx(within.item(), abs=1e-5)
 
 
+@pytest.mark.parametrize("axis", range(3))
+def test_one_slice_has_the_outlines_that_monai_has_in_two_dimensions(axis: int) -> None:
+    a, b = (np.ascontiguousarray(blobs(seed, smooth=3)[5]) for seed in (0, 100))
+    hausdorff = compute_hausdorff_distance(tensor(a), tensor(b), include_background=True, percentile=95, spacing=(0.8, 1.1))
+    spacing = tuple(np.insert([0.8, 1.1], axis, 5.0))
+    one, other = np.expand_dims(a, axis), np.expand_dims(b, axis)
+    assert hausdorff95(one, other, spacing) == pytest.approx(hausdorff.item(), abs=1e-5)
+    within = compute_surface_dice(tensor(a), tensor(b), [0.9], include_background=True, spacing=(0.8, 1.1), use_subvoxels=False)
+    assert surface_dice(one, other, spacing, tolerance=0.9) == pytest.approx(within.item(), abs=1e-5)
+    assert len(Surface(one, spacing).points) < one.sum()
+
+
 def test_shapes_far_apart_as_monai_has_them() -> None:
     a, b = np.zeros((2, *SHAPE), np.bool_)
     a[0, 0, 0] = b[13, 21, 17] = True
