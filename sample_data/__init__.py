@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-KINDS = ("spinal_tumor", "abdomen")
+KINDS = ("spinal_tumor", "abdomen", "cardiac")
 
 __all__ = ["KINDS", "write_phantom"]
 

@@ -44,16 +44,20 @@ def write_image(path: Path, data: NDArray[Any], affine: NDArray[np.float64]) -> 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as indented JSON."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` with the same line ends on every system."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write ``rows``, all with the same keys, as a tab-separated table; None becomes ``n/a``."""
     lines = ["\t".join(rows[0])]
     lines += ["\t".join("n/a" if value is None else str(value) for value in row.values()) for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def describe(directory: Path, name: str, text: str, parameters: Mapping[str, object]) -> None:
@@ -69,7 +73,7 @@ def describe(directory: Path, name: str, text: str, parameters: Mapping[str, obj
             "GeneratedBy": [{"Name": "napari_film.sample_data", "Parameters": dict(parameters)}],
         },
     )
-    (directory / "README").write_text(f"PHANTOM: synthetic images, no person was scanned.\n\n{text}\n", encoding="utf-8", newline="\n")
+    write_text(directory / "README", f"PHANTOM: synthetic images, no person was scanned.\n\n{text}\n")
 
 
 def describe_derivative(directory: Path, name: str, labels: Mapping[int, str], parameters: Mapping[str, object]) -> None:

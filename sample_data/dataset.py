@@ -19,6 +19,10 @@ def write(
 ) -> Path:
     """Write ``subjects`` subjects of ``kind`` into ``directory``; see `napari_film.sample_data.write_phantom`."""
     bids_tree.start(directory)
+    if kind == "cardiac":
+        from . import cardiac
+
+        return cardiac.write(directory, subjects=subjects, seed=seed, progress=progress)
     parameters: dict[str, object] = {"kind": kind, "seed": seed, "one_organ_per_scan": one_organ_per_scan}
     if kind == "spinal_tumor":
         from . import spinal_tumor as room

@@ -130,7 +130,7 @@ def prepare_command(
 
 @app.command(name="phantom")
 def phantom_command(
-    kind: Annotated[str, typer.Argument(help="spinal_tumor or abdomen.")],
+    kind: Annotated[str, typer.Argument(help="spinal_tumor, abdomen or cardiac.")],
     directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     subjects: Annotated[int, typer.Option("--subjects", help="How many subjects to draw.")] = 30,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same files.")] = 0,

@@ -1,4 +1,4 @@
-"""Both phantoms: what is written, and what is refused."""
+"""The phantoms in BIDS: what is written, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_film.errors import InputError
-from napari_film.sample_data import KINDS, abdomen, write_phantom
+from napari_film.sample_data import abdomen, write_phantom
 
 IMAGES = {
     "spinal_tumor": ("anat/{0}_ce-gadolinium_T1w", "anat/{0}_T2w"),
@@ -20,7 +20,7 @@ IMAGES = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=tuple(IMAGES))
 def phantom(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return request.param, write_phantom(request.param, tmp_path_factory.mktemp(request.param), subjects=2, seed=3)
 
