@@ -7,12 +7,16 @@ nothing is ever encoded as all zeros.
 
     condition (M,) = [field 1 | field 2 | ...]        M = sum of the fields' widths
 
+A continuous field can be *per slice*: its value is another one in each slice, and the program fills it in. Until the slice is
+known its columns hold `FILLED_IN`; :meth:`MetadataSchema.at_slice` puts the slice's value there. Where a person gave one number
+for each of n slices the condition has n · M columns, slice by slice.
+
 Needs no torch: a checkpoint's schema is read, shown and checked without it.
 """
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -27,6 +31,12 @@ Role = Literal["target", "context"]
 
 UNKNOWN = "unknown"
 """The condition value of a field that a model was trained to do without."""
+
+BY_SLICE = "by slice"
+"""The condition value of a field that is per slice: in each slice its own, which the program fills in."""
+
+FILLED_IN = -1.0
+"""What stands in the columns of such a field until the slice is known; no encoded value is below zero."""
 
 
 class MetadataError(InputError):
@@ -162,6 +172,13 @@ class ContinuousField(_Field):
 
     ``outside`` says what happens to a value outside the range: it is refused, or clamped to the nearer end, and the
     person is told.
+
+    ``per_slice`` says what the program fills in for a field whose value is `BY_SLICE`, slice by slice. "position" is how far
+    along the slices a slice is, by its number alone, from the first (the minimum) to the last (the maximum):
+
+        value of slice k of n = minimum + (maximum - minimum) · k / (n - 1)         the middle of the range where n = 1
+
+    Such a field also takes a number, for all slices, and numbers with commas between, one for each slice in their order.
     """
 
     kind: Literal["continuous"] = "continuous"
@@ -169,6 +186,7 @@ class ContinuousField(_Field):
     maximum: float
     unit: str = ""
     outside: Literal["refuse", "clamp"] = "refuse"
+    per_slice: Literal["position"] | None = None
 
     @model_validator(mode="after")
     def _range_is_a_range(self) -> Self:
@@ -186,6 +204,8 @@ class ContinuousField(_Field):
     def resolve(self, value: Value) -> tuple[Value, str | None]:
         """Give ``value`` as a number inside the range, and a notice if it had to be clamped.
 
+        A field that is per slice may also answer `BY_SLICE`, or its numbers with commas between, one for each slice.
+
         Raises
         ------
         MetadataError
@@ -193,6 +213,11 @@ class ContinuousField(_Field):
         """
         if isinstance(value, str) and folded(value) == folded(UNKNOWN):
             return self._unknown_or_raise(), None
+        if self.per_slice and isinstance(value, str):
+            if folded(value) == folded(BY_SLICE):
+                return BY_SLICE, None
+            if "," in value:
+                return self._numbers(value)
         try:
             number = float(value)
         except ValueError:
@@ -206,16 +231,39 @@ class ContinuousField(_Field):
             raise MetadataError(f"{self.name} is {number:.12g}, outside of what this model was trained on; give {self.expected}.")
         return inside, f"{self.name} is {number:.12g}, outside of what this model was trained on; {inside:.12g} is used instead."
 
+    def _numbers(self, text: str) -> tuple[str, str | None]:
+        """Resolve one number for each slice."""
+        values: list[str] = []
+        notices: dict[str, None] = {}
+        for place, word in enumerate(text.split(","), start=1):
+            if not word.strip():
+                raise MetadataError(f"{self.name} has no number for slice {place}; give one for each slice, or {BY_SLICE!r}.")
+            number, notice = self.model_copy(update={"per_slice": None}).resolve(word.strip())
+            values.append(f"{number:.12g}" if isinstance(number, float) else number)
+            notices |= {notice: None} if notice else {}
+        return ",".join(values), " ".join(notices) or None
+
     def encode(self, value: Value) -> list[float]:
-        """Columns of a value as ``resolve`` gives it."""
+        """Columns of a value as ``resolve`` gives it; of numbers with commas between, those of each slice in turn."""
+        if isinstance(value, str) and "," in value:
+            words = (word if word == UNKNOWN else float(word) for word in value.split(","))
+            return [column for word in words for column in self.encode(word)]
+        if value == BY_SLICE:
+            return [FILLED_IN] * self.width
         if isinstance(value, str):
             return [0.0, 0.0, 1.0]
         share = (value - self.minimum) / (self.maximum - self.minimum)
         return [1 - share, share, 0.0] if self.unknown else [1 - share, share]
 
+    def value_at(self, k: int, n: int) -> float:
+        """Give the value of slice ``k`` of ``n``, by its position; see the class."""
+        return self.minimum + (self.maximum - self.minimum) * (k / (n - 1) if n > 1 else 0.5)
+
     @property
     def default(self) -> Value:
-        """What stands before anybody chose: *unknown* where the model was trained with it, else the middle of the range."""
+        """What stands before anybody chose: `BY_SLICE` where the program fills it in, *unknown* where trained with it, else the middle."""
+        if self.per_slice:
+            return BY_SLICE
         return UNKNOWN if self.unknown else (self.minimum + self.maximum) / 2
 
     @property
@@ -227,7 +275,9 @@ class ContinuousField(_Field):
     def expected(self) -> str:
         """What a person can give, in words."""
         number = " ".join(filter(None, (f"a number from {self.minimum:.12g} to {self.maximum:.12g}", self.unit)))
-        return f"{number}, or {UNKNOWN}" if self.unknown else number
+        others = [f"{BY_SLICE!r}", "one number per slice, with commas between"] if self.per_slice else []
+        others += [UNKNOWN] if self.unknown else []
+        return ", or ".join((number, *others))
 
 
 AnyField = Annotated[CategoricalField | ContinuousField, Field(discriminator="kind")]
@@ -290,6 +340,8 @@ class MetadataSchema(BaseModel):
     def resolve(self, metadata: Mapping[str, Value]) -> Metadata:
         """Check ``metadata`` and spell them as the schema does, in its order.
 
+        A field that is per slice need not be named: then it is `BY_SLICE`.
+
         Raises
         ------
         MetadataError
@@ -300,23 +352,84 @@ class MetadataSchema(BaseModel):
         values: dict[str, Value] = {}
         notices = []
         for field in self.fields:
-            if field.name not in metadata:
+            if field.name not in metadata and not _is_per_slice(field):
                 raise MetadataError(f"{field.name} is missing; give {field.expected}.")
-            values[field.name], notice = field.resolve(metadata[field.name])
+            values[field.name], notice = field.resolve(metadata.get(field.name, BY_SLICE))
             if notice:
                 notices.append(notice)
         return Metadata(values, tuple(notices))
 
+    @property
+    def per_slice(self) -> tuple[str, ...]:
+        """Names of the fields that the program fills in slice by slice."""
+        return tuple(field.name for field in self.fields if _is_per_slice(field))
+
     def encode(self, metadata: Mapping[str, Value]) -> NDArray[np.float32]:
-        """Condition vector (M,) of ``metadata``; raises as ``resolve``."""
+        """Condition vector (M,) of ``metadata``, or (n · M,) where a field has one number for each of n slices; raises as ``resolve``.
+
+        Columns of a field that is `BY_SLICE` hold `FILLED_IN`: :meth:`at_slice` knows the value.
+
+        Raises
+        ------
+        MetadataError
+            Also if two fields have numbers for different counts of slices.
+        """
         values = self.resolve(metadata).values
-        return np.array([column for field in self.fields for column in field.encode(values[field.name])], dtype=np.float32)
+        columns = [np.array(field.encode(values[field.name]), dtype=np.float32).reshape(-1, field.width) for field in self.fields]
+        counts = {len(one): field.name for one, field in zip(columns, self.fields, strict=True) if len(one) > 1}
+        if len(counts) > 1:
+            (first, name), (second, other), *_ = counts.items()
+            raise MetadataError(f"{name} has {first} numbers and {other} has {second}; give each one number per slice.")
+        slices = max(counts, default=1)
+        if not columns:
+            return np.zeros(0, dtype=np.float32)
+        return np.concatenate([np.broadcast_to(one, (slices, one.shape[1])) for one in columns], axis=1).ravel()
+
+    def is_by_slice(self, condition: Sequence[float]) -> bool:
+        """Whether ``condition``, as :meth:`encode` gives it, is another one in each slice."""
+        return len(condition) != self.width or FILLED_IN in condition
+
+    def at_slice(self, condition: Sequence[float], k: int, n: int) -> tuple[float, ...]:
+        """Give the condition (M,) of slice ``k`` of ``n`` along the slice axis.
+
+        Parameters
+        ----------
+        condition
+            (M,) or (n · M,), as :meth:`encode` gives it: what holds `FILLED_IN` is filled in.
+
+        Raises
+        ------
+        MetadataError
+            If it has numbers for another count of slices.
+        """
+        width = self.width
+        if len(condition) == n * width:
+            condition = condition[k * width : (k + 1) * width]
+        if len(condition) != width:
+            names = " and ".join(self.per_slice) or "The metadata"
+            raise MetadataError(
+                f"{names} came with {len(condition) / max(width, 1):g} numbers, and the image has {n} slices; "
+                f"give one number per slice, one for all of them, or {BY_SLICE!r}."
+            )
+        if FILLED_IN not in condition:
+            return tuple(condition)
+        filled, first = list(condition), 0
+        for field in self.fields:
+            if isinstance(field, ContinuousField) and field.per_slice and condition[first] == FILLED_IN:
+                value = np.array(field.encode(field.value_at(k, n)), dtype=np.float32)
+                filled[first : first + field.width] = (float(column) for column in value)
+            first += field.width
+        return tuple(filled)
 
 
 def folded(spelling: str) -> str:
     """Give what two spellings of one name or value have in common: no case, and no spaces, hyphens and underscores."""
     lower = spelling.strip().casefold()
     return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too
+
+
+def _is_per_slice(field: CategoricalField | ContinuousField) -> bool:
+    return isinstance(field, ContinuousField) and field.per_slice is not None
 
 
 def _number(value: Value) -> float | None:

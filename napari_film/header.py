@@ -17,6 +17,7 @@ from napari_film.architecture import Architecture
 from napari_film.conditioning import MetadataSchema, Value
 from napari_film.errors import InputError
 from napari_film.preprocessing import Normalisation, Preprocessing
+from napari_film.volume import SLICED_AXES
 
 FORMAT = (1, 0)
 METADATA_KEY = "napari_film"
@@ -69,8 +70,9 @@ class Range(_Part):
 class Fingerprint(_Part):
     """What the training data were like, so that an unusual image can be told from a usual one.
 
-    ``spacing`` (mm) and ``size`` (voxels) are along R, A, S; ``intensity`` is per channel, of the 0.5th percentile, the
-    median and the 99.5th percentile of the images as stored; ``metadata`` counts subjects per condition value.
+    ``spacing`` (mm) and ``size`` (voxels) are along R, A, S, of acquired slices along columns, rows, slices; ``intensity`` is
+    per channel, of the 0.5th percentile, the median and the 99.5th percentile of the images as stored; ``metadata`` counts
+    subjects per condition value.
     """
 
     subjects: int
@@ -124,6 +126,11 @@ class Header(_Part):
                 raise ValueError(f"{found} {what} for an architecture that has {needed}")
         if self.preprocessing.divisor % architecture.divisor:
             raise ValueError(f"slices are padded to multiples of {self.preprocessing.divisor}, not of {architecture.divisor}")
+        across = SLICED_AXES[self.preprocessing.slice_axis][0]
+        if schema.per_slice and self.preprocessing.spacing[across] is not None:
+            raise ValueError(
+                f"{schema.per_slice[0]} is per slice, but the slices are resampled along their axis; leave their spacing as it is"
+            )
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"two classes have one name: {', '.join(self.classes)}")
         values = len(schema.target.values) if schema.target else 1

@@ -3,7 +3,8 @@
 Held against the checkpoint's fingerprint, which has the lowest, middle and highest of each quantity over the training
 images as they were stored (before any preprocessing):
 
-    spacing (mm) and size (voxels) along R, A, S of the reference channel; field of view (mm) = spacing x size
+    spacing (mm) and size (voxels) along R, A, S of the reference channel, of acquired slices along columns, rows, slices;
+    field of view (mm) = spacing x size
     0.5th percentile, median and 99.5th percentile of each channel's intensities
     training subjects per value of each categorical field; each field is judged alone, never their combination
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from napari_film.conditioning import UNKNOWN, CategoricalField, Value
 from napari_film.header import Channel, Fingerprint, Header, Range
 from napari_film.preprocessing import Preprocessing
-from napari_film.volume import SLICED_AXES, Volume, canonical
+from napari_film.volume import SLICED_AXES, Volume, axis_names, described
 
 # Training shows each image up to 13 % larger and smaller than it is; twice that was never seen.
 SPACING_FACTOR = 1.25
@@ -75,12 +76,12 @@ def unusual(volumes: Sequence[Volume], header: Header, metadata: Mapping[str, Va
 
 def _geometry(reference: Volume, fingerprint: Fingerprint, preprocessing: Preprocessing) -> Iterator[str]:
     """Lines about spacing, field of view and size; axes of which the same is to be said share a line."""
-    seen = canonical(reference)
+    seen = described(reference.grid, preprocessing.slice_axis)
     lines: dict[str, str] = {}
-    for axis, letter in enumerate("RAS"):
+    for axis, letter in enumerate(axis_names(preprocessing.slice_axis)):
         thick = "thick" if axis == SLICED_AXES[preprocessing.slice_axis][0] else "large"
         for line in _along(
-            seen.spacing[axis], seen.data.shape[axis], fingerprint.spacing[axis], fingerprint.size[axis], preprocessing.spacing[axis], thick
+            seen.spacing[axis], seen.shape[axis], fingerprint.spacing[axis], fingerprint.size[axis], preprocessing.spacing[axis], thick
         ):
             lines[line] = f"{lines[line]}, {letter}" if line in lines else letter
     for line, letters in lines.items():

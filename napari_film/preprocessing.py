@@ -38,9 +38,9 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
     Parameters
     ----------
     slice_axis
-        Anatomical axis that the slices are stacked along.
+        Anatomical axis that the slices are stacked along; or "acquired", the axis that the file has them along.
     spacing
-        Wanted spacing in mm along R, A, S; None keeps the image's own along that axis.
+        Wanted spacing in mm along R, A, S, of acquired slices along columns, rows, slices; None keeps the image's own there.
     normalisation
         One per channel, the reference first.
     fourth_axis

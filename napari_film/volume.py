@@ -5,7 +5,8 @@ Voxel indices are (i, j, k) along the axes I, J, K of the file; world coordinate
 
     (x, y, z, 1) = A (i, j, k, 1)
 
-The *sliced layout* (N, H, W) is got from (I, J, K) by flips and a permutation alone, so nothing is interpolated.
+The *sliced layout* (N, H, W) is got from (I, J, K) by flips and a permutation alone, so nothing is interpolated. Its slices
+lie across an anatomical axis, or as they were *acquired*, whatever their obliquity; then nothing is flipped either.
 """
 
 from collections.abc import Iterator
@@ -18,10 +19,22 @@ from numpy.typing import NDArray
 
 from napari_film.errors import InputError
 
-SliceAxis = Literal["axial", "coronal", "sagittal"]
+AnatomicalAxis = Literal["axial", "coronal", "sagittal"]
+SliceAxis = Literal["axial", "coronal", "sagittal", "acquired"]
 
-# World axes (0: R, 1: A, 2: S) of the sliced layout's N, H and W.
-SLICED_AXES: dict[SliceAxis, tuple[int, int, int]] = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
+ACROSS: dict[AnatomicalAxis, tuple[int, int, int]] = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
+"""World axes (0: R, 1: A, 2: S) of the sliced layout's N, H and W."""
+
+SLICED_AXES: dict[SliceAxis, tuple[int, int, int]] = {
+    "axial": ACROSS["axial"],
+    "coronal": ACROSS["coronal"],
+    "sagittal": ACROSS["sagittal"],
+    "acquired": (2, 1, 0),
+}
+"""Which of three numbers along R, A, S belong to N, H and W; of acquired slices the three are along columns, rows and slices."""
+
+# How many times as thick as wide voxels are, at least, where their thickness tells which axis was acquired as slices.
+_THICK = 1.1
 
 
 class GeometryError(InputError):
@@ -245,8 +258,43 @@ def towards(grid: Grid, world_axes: tuple[int, int, int]) -> Reorder:
 
 
 def slicing(grid: Grid, slice_axis: SliceAxis) -> Reorder:
-    """Give the order from (I, J, K) to the sliced layout (N, H, W); ``axes[0]`` is the storage axis of the slices."""
-    return towards(grid, SLICED_AXES[slice_axis])
+    """Give the order from (I, J, K) to the sliced layout (N, H, W); ``axes[0]`` is the storage axis of the slices.
+
+    Acquired slices lie along an axis of one voxel; else along that of the thickest voxels, where one is clearly that; else
+    along the file's third. H is the later of the other two axes and W the earlier, as the file has them.
+    """
+    if slice_axis != "acquired":
+        return towards(grid, ACROSS[slice_axis])
+    across = _acquired(grid)
+    earlier, later = (axis for axis in range(3) if axis != across)
+    return Reorder((across, later, earlier), (False, False, False))
+
+
+def _acquired(grid: Grid) -> int:
+    single = [axis for axis in range(3) if grid.shape[axis] == 1]
+    if single:
+        return single[-1]
+    _, second, thickest = sorted(range(3), key=lambda axis: grid.spacing[axis])
+    return thickest if grid.spacing[thickest] >= _THICK * grid.spacing[second] else 2
+
+
+def anatomical(grid: Grid, slice_axis: SliceAxis) -> AnatomicalAxis:
+    """Give the anatomical axis that the slices of ``grid`` are stacked closest to: for acquired ones it depends on their obliquity."""
+    world, _ = closest_axes(grid.affine)[slicing(grid, slice_axis).axes[0]]
+    return next(name for name, axes in ACROSS.items() if axes[0] == world)
+
+
+def described(grid: Grid, slice_axis: SliceAxis) -> Grid:
+    """Give ``grid`` in the order in which spacings and sizes of a model are told: R, A, S; of acquired slices columns, rows, slices."""
+    if slice_axis != "acquired":
+        return towards(grid, (0, 1, 2)).grid(grid)
+    slices, rows, columns = slicing(grid, slice_axis).axes
+    return Reorder((columns, rows, slices), (False, False, False)).grid(grid)
+
+
+def axis_names(slice_axis: SliceAxis) -> tuple[str, str, str]:
+    """What the axes of `described` are called."""
+    return ("columns", "rows", "slices") if slice_axis == "acquired" else ("R", "A", "S")
 
 
 def reordering(source: Grid, target: Grid, *, tolerance: float = 1e-3) -> Reorder | None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField
 from napari_film.header import DEFAULT_THRESHOLD, Fingerprint, Header, Range
 from napari_film.plausibility import FEW_SUBJECTS
+from napari_film.volume import axis_names
 
 from .recipe.training import Training
 
@@ -122,8 +123,9 @@ def _data(header: Header) -> list[str]:
 
 
 def _ranges(fingerprint: Fingerprint, header: Header) -> list[str]:
-    rows: list[tuple[str, Range]] = [(f"spacing {axis}, mm", of) for axis, of in zip("RAS", fingerprint.spacing, strict=True)]
-    rows += [(f"voxels {axis}", of) for axis, of in zip("RAS", fingerprint.size, strict=True)]
+    axes = axis_names(header.preprocessing.slice_axis)
+    rows: list[tuple[str, Range]] = [(f"spacing {axis}, mm", of) for axis, of in zip(axes, fingerprint.spacing, strict=True)]
+    rows += [(f"voxels {axis}", of) for axis, of in zip(axes, fingerprint.size, strict=True)]
     rows += [(f"intensity, {channel.name}", of) for channel, of in zip(header.channels, fingerprint.intensity, strict=False)]
     return _table(("", "lowest", "median", "highest"), [(name, *(f"{n:.5g}" for n in (of.low, of.median, of.high))) for name, of in rows])
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from napari_film.header import Fingerprint, Range
-from napari_film.volume import Volume, canonical
+from napari_film.volume import SliceAxis, Volume, described
 
 from .cases.case import Case
 from .recipe import Recipe
@@ -17,7 +17,10 @@ TAILS = (0.5, 50.0, 99.5)  # percentiles of intensity
 
 
 class Measures(BaseModel, frozen=True):
-    """One case's images as they are stored: the reference's spacing (mm) and size (voxels) along R, A, S; `TAILS` of each channel."""
+    """One case's images as they are stored: the reference's spacing (mm) and size (voxels); `TAILS` of each channel.
+
+    Along R, A, S, of acquired slices along columns, rows, slices.
+    """
 
     spacing: tuple[float, float, float]
     size: tuple[int, int, int]
@@ -36,15 +39,14 @@ class Measured(Protocol):
         """What its images were like."""
 
 
-def measure(volumes: Sequence[Volume]) -> Measures:
-    """Measure the images of one case, the reference first."""
-    reference = canonical(volumes[0])
-    r, a, s = (int(side) for side in reference.data.shape[:3])
+def measure(volumes: Sequence[Volume], slice_axis: SliceAxis = "axial") -> Measures:
+    """Measure the images of one case, the reference first; ``slice_axis`` is the model's."""
+    reference = described(volumes[0].grid, slice_axis)
     intensity = []
     for volume in volumes:
         low, middle, high = (float(value) for value in np.percentile(volume.data, TAILS))
         intensity.append((low, middle, high))
-    return Measures(spacing=reference.spacing, size=(r, a, s), intensity=tuple(intensity))
+    return Measures(spacing=reference.spacing, size=reference.shape, intensity=tuple(intensity))
 
 
 def take_fingerprint(cases: Sequence[Measured], recipe: Recipe) -> Fingerprint:

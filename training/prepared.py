@@ -123,7 +123,8 @@ def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int
     _write(folder / IMAGES, np.dtype(np.float16), shape, (prepared.image(k) for k in range(slices)))
     _write(folder / LABELS, np.dtype(np.uint8), (slices, height, width), (np.pad(one, padding) for one in labels))
     shown = {int(label): tuple(np.flatnonzero((labels == label).any(axis=(1, 2))).tolist()) for label in np.unique(labels) if label}
-    return shape, shown, measure([Volume(channel.data, channel.grid.affine) for channel in prepared.channels])
+    volumes = [Volume(channel.data, channel.grid.affine) for channel in prepared.channels]
+    return shape, shown, measure(volumes, prepared.preprocessing.slice_axis)
 
 
 def _write(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], slices: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.volume import FileGeometry, Grid, Reorder, SliceAxis, Volume, slicing, towards
+from napari_film.volume import AnatomicalAxis, FileGeometry, Grid, Reorder, SliceAxis, Volume, anatomical, slicing, towards
 
 REVERSED = np.eye(4)[[2, 1, 0, 3]]
 """(x, y, z) to (z, y, x) and back."""
@@ -59,6 +59,10 @@ class LayerGeometry:
         nearest = np.abs(directions).argmax(axis=0)
         a, b, c = (("LR", "PA", "IS")[ras][int(directions[ras, axis] > 0)] for axis, ras in enumerate(nearest))
         return a, b, c
+
+    def anatomical(self, slice_axis: SliceAxis) -> AnatomicalAxis:
+        """Which anatomical axis the slices are stacked closest to; the display is turned to it."""
+        return anatomical(self.grid, slice_axis)
 
     def slice_dimension(self, slice_axis: SliceAxis) -> int:
         """Which of the layer's last three axes slices are stacked along: 0, 1 or 2."""

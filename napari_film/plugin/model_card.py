@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_film.conditioning import AnyField, CategoricalField
 from napari_film.header import Header
 from napari_film.plugin.metadata_form import spoken
+from napari_film.preprocessing import Preprocessing
+from napari_film.volume import axis_names
 
 _EMPTY = "Choose a bundled model, or open a checkpoint that napari-film-train wrote."
 
@@ -46,7 +48,7 @@ def _card(header: Header) -> str:
     """Rich text of a header. Its texts come from a file, so they are escaped."""
     rows = [
         ("images", ", ".join(_channel(channel.name, channel.suffix) for channel in header.channels)),
-        ("slices", f"{header.preprocessing.slice_axis}, {_spacing(header.preprocessing.spacing)}"),
+        ("slices", f"{header.preprocessing.slice_axis}, {_spacing(header.preprocessing)}"),
         *((spoken(field.name), _vocabulary(field)) for field in header.metadata_schema),
         ("finds", ", ".join(map(spoken, header.classes))),
         ("Dice", _dice(header.provenance.scores)),
@@ -65,10 +67,10 @@ def _channel(name: str, suffix: str) -> str:
     return f"{name} ({suffix})" if suffix and suffix.casefold() != name.casefold() else name
 
 
-def _spacing(spacing: tuple[float | None, float | None, float | None]) -> str:
-    """Describe the spacing along R, A, S."""
+def _spacing(preprocessing: Preprocessing) -> str:
+    """Describe the spacing along R, A, S, or along columns, rows and slices."""
     axes: dict[float, list[str]] = {}
-    for axis, size in zip("RAS", spacing, strict=True):
+    for axis, size in zip(axis_names(preprocessing.slice_axis), preprocessing.spacing, strict=True):
         if size is not None:
             axes.setdefault(size, []).append(axis)
     if not axes:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from napari_film.plugin.edge_letters import Letters
-from napari_film.volume import SLICED_AXES, SliceAxis
+from napari_film.volume import ACROSS, AnatomicalAxis
 
 Convention = Literal["radiological", "neurological"]
 Camera = tuple[str, str, str]
@@ -19,15 +19,15 @@ OPPOSITE = dict(zip("LRPAIS", "RLAPSI", strict=True))
 _DIRECTIONS = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
 
 
-def world_axis(letters: tuple[str, str, str], slice_axis: SliceAxis) -> int:
+def world_axis(letters: tuple[str, str, str], slice_axis: AnatomicalAxis) -> int:
     """Which of napari's last three world axes, that point to ``letters``, the slices are stacked along."""
-    return _places(letters)[SLICED_AXES[slice_axis][0]]
+    return _places(letters)[ACROSS[slice_axis][0]]
 
 
-def dims_order(letters: tuple[str, str, str], slice_axis: SliceAxis, ndim: int) -> tuple[int, ...]:
+def dims_order(letters: tuple[str, str, str], slice_axis: AnatomicalAxis, ndim: int) -> tuple[int, ...]:
     """Order of napari's dims that shows slices across ``slice_axis``, with their H from top to bottom and W across."""
     places = _places(letters)
-    return (*range(ndim - 3), *(ndim - 3 + places[ras] for ras in SLICED_AXES[slice_axis]))
+    return (*range(ndim - 3), *(ndim - 3 + places[ras] for ras in ACROSS[slice_axis]))
 
 
 def camera_orientation(displayed: tuple[str, str, str], convention: Convention) -> Camera:

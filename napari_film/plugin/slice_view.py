@@ -106,7 +106,7 @@ class SliceView(QWidget):
         self._told = slice_axis
         dims = self._viewer.dims
         dims.ndisplay = 2
-        order = dims_order(geometry.letters, slice_axis, dims.ndim)
+        order = dims_order(geometry.letters, geometry.anatomical(slice_axis), dims.ndim)
         if tuple(dims.order) != order:
             dims.order = order
         self._turn_camera()
@@ -144,7 +144,7 @@ class SliceView(QWidget):
         self._show_letters()
 
     def _dims_axis(self, geometry: LayerGeometry, slice_axis: SliceAxis) -> int:
-        return int(self._viewer.dims.ndim) - 3 + world_axis(geometry.letters, slice_axis)
+        return int(self._viewer.dims.ndim) - 3 + world_axis(geometry.letters, geometry.anatomical(slice_axis))
 
     def _millimetres(self, layer: "Image | Labels") -> Any:
         """Mm per unit of the viewer's last three dims: theirs where all layers have lengths, else each layer's own."""

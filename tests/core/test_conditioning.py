@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataError, MetadataSchema
+from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema
 from napari_film.errors import InputError
 
 words = st.text(st.characters(categories=("L", "N"), max_codepoint=0x24F), min_size=1, max_size=8).filter(
@@ -211,3 +211,77 @@ def test_fields_have_names_of_their_own_and_one_target(tumor: CategoricalField) 
         MetadataSchema(fields=(tumor, CategoricalField(name="organ", role="target", values=("liver",))))
     with pytest.raises(ValueError, match="only a categorical field can be"):
         ContinuousField(name="age", role="target", minimum=0, maximum=1)
+
+
+POSITION = ContinuousField(name="slice_position", minimum=2, maximum=12, unit="cm", per_slice="position")
+
+
+@given(n=st.integers(1, 40), unknown=st.booleans(), value=st.floats(0, 1, width=32), data=st.data())
+def test_a_field_that_is_per_slice_is_filled_in_slice_by_slice(n: int, unknown: bool, value: float, data: st.DataObject) -> None:
+    field = POSITION.model_copy(update={"unknown": unknown})
+    phase = CategoricalField(name="phase", values=("ED", "ES"))
+    schema = MetadataSchema(fields=data.draw(st.permutations([phase, field, ContinuousField(name="other", minimum=0, maximum=1)])))
+    told = {"phase": "ES", "other": value}
+    for metadata in (told, {**told, "slice_position": BY_SLICE}, {**told, "slice_position": "By-Slice"}):
+        assert schema.resolve(metadata).values["slice_position"] == BY_SLICE
+        condition = tuple(map(float, schema.encode(metadata)))
+        assert len(condition) == schema.width
+        assert schema.is_by_slice(condition)
+        for k in range(n):
+            share = k / (n - 1) if n > 1 else 0.5
+            expected = tuple(map(float, schema.encode({**told, "slice_position": 2 + 10 * share})))
+            assert schema.at_slice(condition, k, n) == pytest.approx(expected, abs=1e-6)
+            assert min(schema.at_slice(condition, k, n)) >= 0
+            assert not schema.is_by_slice(expected)
+            assert schema.at_slice(expected, k, n) == expected  # one number for all slices stays that
+
+
+@given(numbers=st.lists(st.floats(2, 12), min_size=2, max_size=12), spaces=st.sampled_from(["", " "]))
+def test_one_number_per_slice_is_taken_slice_by_slice(numbers: list[float], spaces: str) -> None:
+    schema = MetadataSchema(fields=(CategoricalField(name="phase", values=("ED", "ES")), POSITION))
+    n = len(numbers)
+    text = f",{spaces}".join(f"{number:.12g}" for number in numbers)
+    resolved = schema.resolve({"phase": "ED", "slice_position": text})
+    assert resolved.values["slice_position"] == ",".join(f"{number:.12g}" for number in numbers)
+    condition = tuple(map(float, schema.encode(resolved.values)))
+    assert len(condition) == n * schema.width
+    assert schema.is_by_slice(condition)
+    for k, number in enumerate(numbers):
+        assert schema.at_slice(condition, k, n) == pytest.approx(tuple(schema.encode({"phase": "ED", "slice_position": number})), abs=1e-6)
+    with pytest.raises(
+        MetadataError, match=rf"^slice_position came with {n} numbers, and the image has {n + 1} slices; give one number per"
+    ):
+        schema.at_slice(condition, 0, n + 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("2,,5", "slice_position has no number for slice 2; give one for each slice, or 'by slice'"),
+        ("2,3,", "slice_position has no number for slice 3"),
+        ("2,x", r"slice_position is 'x', which is no number; give a number from 2 to 12 cm"),
+        ("2,13", "slice_position is 13, outside of what this model was trained on"),
+        ("slices", "slice_position is 'slices', which is no number; give a number from 2 to 12 cm, or 'by slice', or one number per slice"),
+        ("unknown", "was not trained without it"),
+    ],
+)
+def test_what_is_no_value_of_a_field_that_is_per_slice(value: str, complaint: str) -> None:
+    with pytest.raises(MetadataError, match=complaint):
+        MetadataSchema(fields=(POSITION,)).resolve({"slice_position": value})
+
+
+def test_only_a_field_that_is_per_slice_takes_the_word(age: ContinuousField) -> None:
+    assert age.default == 50
+    assert POSITION.default == POSITION.model_copy(update={"unknown": True}).default == BY_SLICE
+    with pytest.raises(MetadataError, match="age is 'by slice', which is no number"):
+        age.resolve(BY_SLICE)
+    with pytest.raises(MetadataError, match=r"age is '1,2', which is no number"):
+        age.resolve("1,2")
+    two = MetadataSchema(fields=(POSITION, POSITION.model_copy(update={"name": "other"})))
+    with pytest.raises(MetadataError, match="slice_position has 2 numbers and other has 3; give each one number per slice"):
+        two.encode({"slice_position": "2,3", "other": "2,3,4"})
+    assert POSITION.model_copy(update={"outside": "clamp"}).resolve("1,5,13") == (
+        "2,5,12",
+        "slice_position is 1, outside of what this model was trained on; 2 is used instead. "
+        "slice_position is 13, outside of what this model was trained on; 12 is used instead.",
+    )

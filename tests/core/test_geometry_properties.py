@@ -12,10 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from napari_film.preprocessing import Normalisation, Prepared, Preprocessing, prepare, restore
-from napari_film.volume import SLICED_AXES, Reorder, Volume, slicing
+from napari_film.volume import SLICED_AXES, Grid, Reorder, Volume, anatomical, described, slicing
 
 ORIENTATIONS = [(axes, flips) for axes in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)]
-SLICE_AXES = ["axial", "coronal", "sagittal"]
+ANATOMICAL = ["axial", "coronal", "sagittal"]
+SLICE_AXES = [*ANATOMICAL, "acquired"]
 TILT = {"angles": (12.0, -17.0, 9.0), "origin": (-31.0, 12.5, 88.0)}
 UNIT = Normalisation(method="window", window=(0, 1))
 GRADIENT = np.array([0.7, -1.1, 0.4])  # no two axes alike, so that no permutation or flip of the field is the field
@@ -70,8 +71,8 @@ def test_identity_is_exact_to_the_voxel(axes: tuple, flips: tuple, slice_axis: s
     result = there_and_back(volume, preprocessing(slice_axis))
     check_exact(result, volume.data)
     own = [0.0] * 3
-    for world, size in zip(axes, volume.spacing, strict=True):
-        own[world] = size * 1.0005  # as far from the image's own as headers round
+    for named, axis in zip(SLICED_AXES[slice_axis], slicing(volume.grid, slice_axis).axes, strict=True):
+        own[named] = volume.spacing[axis] * 1.0005  # as far from the image's own as headers round
     check_exact(there_and_back(volume, preprocessing(slice_axis, own)), volume.data)
 
 
@@ -87,7 +88,53 @@ def test_sliced_layout_and_source_order_are_inverse(
     assert np.array_equal(prepared.to_source(prepared.from_source(stack)), stack)
 
 
-@pytest.mark.parametrize("slice_axis", SLICE_AXES)
+@settings(max_examples=150, deadline=None)
+@given(
+    orientation=st.sampled_from(ORIENTATIONS),
+    shape=st.tuples(*[st.integers(1, 9)] * 3),
+    thick=st.integers(0, 2),
+    spacing=st.tuples(*[st.floats(0.5, 2)] * 3),
+    angles=st.tuples(*[st.floats(-90, 90)] * 3),
+)
+def test_acquired_slices_are_found_and_come_back_whatever_the_obliquity(
+    orientation: tuple, shape: tuple, thick: int, spacing: tuple, angles: tuple, make_affine: Callable, make_volume: Callable
+) -> None:
+    steps = tuple(2 * max(spacing) if axis == thick else step for axis, step in enumerate(spacing))
+    noise = make_volume(shape, make_affine(*orientation, spacing=steps, angles=angles, origin=(3, -5, 7)))
+    volume = Volume((noise.data / 1000).astype(np.float32), noise.affine)
+    across = max((axis for axis in range(3) if shape[axis] == 1), default=thick)
+    rows, columns = (axis for axis in (2, 1, 0) if axis != across)
+    prepared = prepare([volume], preprocessing("acquired"))
+    assert slicing(volume.grid, "acquired") == Reorder((across, rows, columns), (False, False, False))
+    assert prepared.shape == (shape[across], shape[rows], shape[columns])
+    seen = network_stack(prepared)[0, :, : shape[rows], : shape[columns]]
+    assert np.array_equal(seen, volume.data.transpose(across, rows, columns))  # the file's own order
+    assert np.array_equal(restore(prepared, network_stack(prepared))[0], volume.data)
+    # What is asked for along columns, rows and slices is given along these.
+    coarse = prepare([volume], preprocessing("acquired", (steps[columns] / 2, steps[rows] / 3, None)))
+    sides = [1 if shape[axis] == 1 else factor * shape[axis] for axis, factor in ((rows, 3), (columns, 2))]
+    assert coarse.network_shape == (shape[across], *sides)
+    assert described(volume.grid, "acquired").spacing == pytest.approx((steps[columns], steps[rows], steps[across]))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "across"), [((3, 1, 1), 0), ((1, 3, 1), 1), ((1, 1, 3), 2), ((1, 1.05, 1), 2), ((2, 2, 1), 2), ((1.2, 1, 1), 0)]
+)
+def test_without_thick_slices_the_third_axis_of_the_file_is_the_slices(spacing: tuple, across: int, make_affine: Callable) -> None:
+    grid = Grid((4, 5, 6), make_affine((1, 2, 0), (True, False, True), spacing=spacing, angles=(33, 12, -50)))
+    assert slicing(grid, "acquired").axes[0] == across
+    assert slicing(Grid((4, 1, 6), grid.affine), "acquired").axes[0] == 1
+
+
+@pytest.mark.parametrize(("axes", "flips"), ORIENTATIONS)
+def test_the_anatomical_axis_closest_to_acquired_slices(axes: tuple, flips: tuple, make_affine: Callable) -> None:
+    grid = Grid((4, 5, 6), make_affine(axes, flips, spacing=(1.2, 1.1, 8), angles=(14, -17, 9)))
+    assert anatomical(grid, "acquired") == ("sagittal", "coronal", "axial")[axes[2]]
+    for slice_axis in ANATOMICAL:
+        assert anatomical(grid, slice_axis) == slice_axis
+
+
+@pytest.mark.parametrize("slice_axis", ANATOMICAL)
 @pytest.mark.parametrize(("axes", "flips"), ORIENTATIONS)
 def test_the_network_sees_the_body_the_same_way_round(
     axes: tuple, flips: tuple, slice_axis: str, make_affine: Callable, make_world: Callable

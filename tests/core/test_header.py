@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from napari_film.conditioning import CategoricalField
+from napari_film.conditioning import CategoricalField, ContinuousField
 from napari_film.header import CheckpointError, Header, Range, parse_header, read_header
 
 
@@ -162,3 +162,17 @@ def test_a_missing_file_and_a_folder_are_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     with pytest.raises(CheckpointError, match=r"^models cannot be read \(.*\); choose a checkpoint file\.$"):
         read_header(tmp_path / "models")
+
+
+def test_slices_whose_position_is_told_are_not_resampled(make_header: Callable, tumor: CategoricalField) -> None:
+    position = ContinuousField(name="slice_position", minimum=0, maximum=1, per_slice="position")
+    for slice_axis, along in (("axial", 2), ("coronal", 1), ("sagittal", 0), ("acquired", 2)):
+        for axis in range(3):
+            spacing = tuple(1.5 if other == axis else None for other in range(3))
+            preprocessing = {"slice_axis": slice_axis, "spacing": spacing}
+            make_header(tumor, preprocessing=preprocessing)
+            if axis != along:
+                make_header(tumor, position, preprocessing=preprocessing)
+                continue
+            with pytest.raises(ValueError, match="slice_position is per slice, but the slices are resampled along their axis"):
+                make_header(tumor, position, preprocessing=preprocessing)

@@ -159,7 +159,7 @@ def test_a_2d_image_is_one_slice(make_volume: Callable) -> None:
 
 
 @pytest.mark.parametrize("spacing", [(None, None, None), (1.5, 0.8, 2.2), (None, None, 0.7)])
-@pytest.mark.parametrize("slice_axis", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("slice_axis", ["axial", "coronal", "sagittal", "acquired"])
 def test_slice_by_slice_is_the_whole(slice_axis: str, spacing: tuple, make_affine: Callable, make_volume: Callable) -> None:
     volume = make_volume((9, 7, 5), make_affine((2, 0, 1), (True, False, True), spacing=(1, 1.2, 1.5), angles=(5, 9, 2)))
     prepared = prepare([volume], Preprocessing(slice_axis=slice_axis, spacing=spacing, normalisation=(RAW,)))

@@ -27,6 +27,7 @@ from napari_film.volume import Volume, slicing
 
 ORIENTATIONS = [(axes, signs) for axes in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)]
 AXES = ("axial", "coronal", "sagittal")
+ACROSS = {0: "sagittal", 1: "coronal", 2: "axial"}
 
 
 def _affine(axes=(0, 1, 2), signs=(1, 1, 1), spacing=(0.7, 1.5, 4.0), degrees=0.0):
@@ -83,7 +84,7 @@ def test_display_of_an_oblique_volume_is_the_world_turned(axes, signs):
     assert geometry.letters == ("S", "A", "R")
 
 
-@pytest.mark.parametrize("slice_axis", AXES)
+@pytest.mark.parametrize("slice_axis", [*AXES, "acquired"])
 @pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS[::3])
 def test_sliced_layout_to_layer_and_back(axes, signs, slice_axis):
     volume = _volume(axes=axes, signs=signs, degrees=10)
@@ -95,7 +96,9 @@ def test_sliced_layout_to_layer_and_back(axes, signs, slice_axis):
     assert np.shares_memory(shown, volume.data)
     np.testing.assert_array_equal(geometry.to_sliced(shown, slice_axis), stack)
     dimension = geometry.slice_dimension(slice_axis)
-    assert dimension == AXES.index(slice_axis)
+    closest = ACROSS[axes[2]] if slice_axis == "acquired" else slice_axis  # voxels are thickest along the third axis
+    assert geometry.anatomical(slice_axis) == closest
+    assert dimension == AXES.index(closest)
     index = 1
     plane = stack[geometry.slice_of(index, slice_axis)]
     np.testing.assert_array_equal(np.sort(np.take(layer.data, index, dimension).ravel()), np.sort(plane.ravel()))

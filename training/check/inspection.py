@@ -99,7 +99,7 @@ def inspect(
     seen = measure(records, frames=frames, jobs=jobs, progress=progress)
     findings = [*file_findings(seen), *grid_findings(seen), *label_findings(seen, recipe), *duplicate_findings(seen, recipe)]
     findings += [*subject_findings(records, recipe), *_about_metadata(records, recipe, guessed=guessed)]
-    profile = take_profile(seen)
+    profile = take_profile(seen, recipe.preprocessing.slice_axis)
     return Inspection(
         cases=len(records),
         subjects=len({record.subject for record in records}),

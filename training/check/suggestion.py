@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_film.header import Range
-from napari_film.volume import SLICED_AXES, SliceAxis
+from napari_film.volume import ACROSS, SLICED_AXES, SliceAxis
 
 from ..recipe import Recipe
 from ..recipe.images import ChannelRecipe
@@ -28,7 +28,7 @@ LARGEST_PATCH = 320
 BOTTOM = 16  # pixels
 _AIR = -500.0  # HU: no other scanner's images go so low
 
-_ACROSS: dict[int, SliceAxis] = {axes[0]: name for name, axes in SLICED_AXES.items()}
+_ACROSS: dict[int, SliceAxis] = {axes[0]: name for name, axes in ACROSS.items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def suggest(profile: Profile, seen: Sequence[Seen], recipe: Recipe) -> Suggestio
     middle = [of.median for of in profile.spacing]
     thickest = max(range(3), key=lambda axis: middle[axis])
     flat = middle[thickest] > ISOTROPIC * min(middle)
-    slice_axis = _ACROSS[thickest] if flat else "axial"
+    acquired = str(recipe.preprocessing.slice_axis) == "acquired"  # asked for, so it stays
+    slice_axis: SliceAxis = "acquired" if acquired else _ACROSS[thickest] if flat else "axial"
     across, *plane = SLICED_AXES[slice_axis]
     low, high = min(profile.spacing[axis].low for axis in plane), max(profile.spacing[axis].high for axis in plane)
     agree = high <= low * AGREEING
@@ -77,8 +78,12 @@ def suggest(profile: Profile, seen: Sequence[Seen], recipe: Recipe) -> Suggestio
         patch=patch,
         channels=tuple(_channel(channel, profile, seen, reference=number == 0) for number, channel in enumerate(recipe.channels)),
         why={
-            "slice_axis": f"voxels are thickest along {'RAS'[thickest]}, {middle[thickest]:g} mm" if flat else "voxels are nearly cubes",
-            "spacing": f"mm along R, A, S; {plainly} in the plane; 0 keeps the image's own",
+            "slice_axis": "as the recipe has it"
+            if acquired
+            else f"voxels are thickest along {'RAS'[thickest]}, {middle[thickest]:g} mm"
+            if flat
+            else "voxels are nearly cubes",
+            "spacing": f"mm along {', '.join(profile.axes)}; {plainly} in the plane; 0 keeps the image's own",
             "patch": f"the median slice has {' x '.join(f'{side:.0f}' for side in sides)} pixels at this spacing",
             "depth": f"the patch becomes {patch[0] >> depth} x {patch[1] >> depth} at the bottom",
         },

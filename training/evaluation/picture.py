@@ -33,6 +33,7 @@ _SEEN = {
     "axial": "anterior is up, the patient's right is on the right",
     "coronal": "superior is up, the patient's right is on the right",
     "sagittal": "superior is up, anterior is on the right",
+    "acquired": "as its file has it, the first row at the top",
 }
 
 
@@ -122,6 +123,8 @@ def draw(rows: Sequence[Row], path: Path, *, title: str, slice_axis: str, target
     for row, line in zip(rows, axes, strict=True):
         for value, place in zip(given, line, strict=True):
             _draw_one(place, row, value)
+            if slice_axis == "acquired":
+                place.invert_yaxis()
             if row is rows[0]:
                 place.set_title(value, fontsize=9)
         line[0].set_ylabel(f"{row.true}\n({row.subject})", fontsize=9)
