@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-KINDS = ("spinal_tumor", "abdomen", "cardiac")
+KINDS = ("spinal_tumor", "abdomen", "cardiac", "clevr_seg")
+_MOST = {"clevr_seg": 10_000}  # subjects; of the others 999
 
 __all__ = ["KINDS", "write_phantom"]
 
@@ -23,9 +24,10 @@ def write_phantom(
     subjects: int,
     seed: int,
     one_organ_per_scan: bool = False,
+    processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a phantom data set of ``subjects`` subjects as a BIDS tree, and return its folder.
+    """Write a phantom data set of ``subjects`` subjects as a BIDS tree (`clevr_seg`: pictures and tables), and return its folder.
 
     Parameters
     ----------
@@ -34,11 +36,14 @@ def write_phantom(
     directory
         A new or empty folder.
     subjects
-        How many, 1 to 999. Subject i is the same whatever their number.
+        How many, 1 to 999; of `clevr_seg` scenes, 1 to 10,000. Subject i is the same whatever their number.
     seed
         Zero or more. The same seed gives the same bytes.
     one_organ_per_scan
         For `abdomen`: label a single organ in each scan, the one its source was collected for. The full truth stays in derivatives/truth.
+    processes
+        How many draw at once (`clevr_seg` alone, whose sets are large); the bytes are the same. More than one need a script that can be
+        imported, its work under ``if __name__ == "__main__":``.
     progress
         Called with (subjects written, subjects in all) after each subject.
 
@@ -51,12 +56,17 @@ def write_phantom(
 
     if kind not in KINDS:
         raise InputError(f"There is no phantom {kind!r}; choose one of: {', '.join(KINDS)}.")
-    if not 1 <= subjects <= 999:
-        raise InputError(f"Got {subjects} subjects; a phantom has 1 to 999.")
+    most = _MOST.get(kind, 999)
+    if not 1 <= subjects <= most:
+        raise InputError(f"Got {subjects} subjects; the phantom {kind} has 1 to {most}.")
     if seed < 0:
         raise InputError(f"Got the seed {seed}; give a whole number from 0 on.")
     if one_organ_per_scan and kind != "abdomen":
         raise InputError(f"The phantom {kind} has no organs to label one at a time; leave one_organ_per_scan out, or choose abdomen.")
+    if kind == "clevr_seg":
+        from .clevr import dataset as scenes
+
+        return scenes.write(Path(directory), scenes=subjects, seed=seed, processes=processes, progress=progress)
     from .dataset import write
 
     return write(kind, Path(directory), subjects=subjects, seed=seed, one_organ_per_scan=one_organ_per_scan, progress=progress)

@@ -130,13 +130,16 @@ def prepare_command(
 
 @app.command(name="phantom")
 def phantom_command(
-    kind: Annotated[str, typer.Argument(help="spinal_tumor, abdomen or cardiac.")],
+    kind: Annotated[str, typer.Argument(help="spinal_tumor, abdomen, cardiac or clevr_seg.")],
     directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     subjects: Annotated[int, typer.Option("--subjects", help="How many subjects to draw.")] = 30,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same files.")] = 0,
     one_organ_per_scan: Annotated[bool, typer.Option("--one-organ-per-scan", help="Label one organ in each scan (abdomen).")] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes that draw (clevr_seg); one for each core.")] = None,
 ) -> None:
-    """Draw a synthetic data set in BIDS layout, with its labels."""
+    """Draw a synthetic data set with its labels: in BIDS layout, or of pictures with tables (clevr_seg)."""
+    import os
+
     from napari_film.sample_data import write_phantom
 
     with typer.progressbar(length=subjects, label=f"drawing {kind}") as bar:
@@ -146,6 +149,7 @@ def phantom_command(
             subjects=subjects,
             seed=seed,
             one_organ_per_scan=one_organ_per_scan,
+            processes=jobs or os.cpu_count() or 1,
             progress=lambda done, total: bar.update(1),
         )
     typer.echo(f"{subjects} subjects are in {directory}")
