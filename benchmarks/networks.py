@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.settings import VALUES, Setting, one_hot
 from napari_film.checkpoint import save_checkpoint
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 _SIDE = 128  # of the noise
 _ACTIVE = 2.0  # mean before ReLU, in standard deviations: nearly every voxel passes
@@ -22,10 +22,10 @@ _DOUBT = 0.01  # weight of all that such a network's head sees beside the first 
 
 
 @torch.no_grad()
-def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
+def make_network(setting: Setting, seed: int = 0) -> ConditionedUNet:
     """Make the network of ``setting``, in evaluation mode."""
     torch.manual_seed(seed)
-    network = FiLMedUNet(setting.architecture).requires_grad_(False).eval()
+    network = ConditionedUNet(setting.architecture).requires_grad_(False).eval()
     for name, parameter in network.named_parameters():
         if name.startswith("generator."):
             parameter.normal_()
@@ -40,7 +40,7 @@ def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
         elif isinstance(part, nn.Conv2d) and part is not network.head:
             hooks.append(part.register_forward_hook(_fit_bias))
     images = torch.randn(2, setting.channels, _SIDE, _SIDE)
-    places = network.film(torch.tensor([one_hot(len(VALUES))]))
+    places = network.modulations(torch.tensor([one_hot(len(VALUES))]))
     spread, mean = torch.std_mean(network.logits(images, [*places[:-1], None]))
     scale = (_CERTAIN if setting.certain else _SPREAD) / spread
     network.head.weight.mul_(scale)
@@ -50,7 +50,7 @@ def make_network(setting: Setting, seed: int = 0) -> FiLMedUNet:
     return network
 
 
-def _pass_through(network: FiLMedUNet) -> None:
+def _pass_through(network: ConditionedUNet) -> None:
     """Lead the first channel of the image to the head: through the first unit, its skip, and the last unit."""
     below = network.architecture.place_channels[-3]
     for name, channel in (("encoder.0.conv1", 0), ("encoder.0.conv2", 0), ("decoder.{}.conv1", below), ("decoder.{}.conv2", 0)):

@@ -22,7 +22,7 @@ from benchmarks.settings import VALUES
 from benchmarks.side import Memory, Round
 from benchmarks.textbook import TextbookUNet
 from napari_film import nifti
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 from napari_film.training.allocator import keep_memory
 from napari_film.training.cache import Cache
 from napari_film.training.cases.case import Case
@@ -83,7 +83,7 @@ def main() -> None:
     recipe = parse_recipe(lesson.recipe(), name="benchmark.toml")
     cases = draw_cases(lesson, recipe)
     torch.manual_seed(0)
-    network = FiLMedUNet(recipe.architecture())
+    network = ConditionedUNet(recipe.architecture())
     pools = make_pools([{value: case.shows(recipe, value) for value in case.case.values} for case in cases])
     sampler = BalancedSampler(pools, samples=recipe.training.samples, foreground=recipe.training.foreground, seed=0)
     slices = TrainingSlices(cases, recipe)
@@ -119,13 +119,13 @@ def draw_cases(lesson: Lesson, recipe: Recipe) -> tuple[PreparedCase, ...]:
     return prepare_cases(cases, recipe, cache)
 
 
-def _textbook(network: FiLMedUNet, recipe: Recipe, loader: DataLoader[Any], turns: Turns) -> None:
+def _textbook(network: ConditionedUNet, recipe: Recipe, loader: DataLoader[Any], turns: Turns) -> None:
     """The loop as the public code has it: NCHW, γ and β at full size, a look at the loss after each step."""
     textbook = TextbookUNet(network).train().requires_grad_(True)
     optimizer = torch.optim.Adam(textbook.parameters(), lr=recipe.training.learning_rate)
     total = 0.0
     while True:
-        for images, conditions, truth in loader:
+        for images, conditions, truth, _ in loader:
             turns.has_batch()
             optimizer.zero_grad()
             loss = soft_dice_loss(textbook(images, conditions), truth)
@@ -146,7 +146,7 @@ class _TakeTurns(lightning.Callback):
         self.turns.step_done()
 
 
-def _ours(network: FiLMedUNet, recipe: Recipe, loader: DataLoader[Any], turns: Turns) -> None:
+def _ours(network: ConditionedUNet, recipe: Recipe, loader: DataLoader[Any], turns: Turns) -> None:
     """The module of `fit` on Lightning's Trainer, in a process whose allocator is told what the command line tells it."""
     keep_memory()
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.textbook import TextbookUNet
 from napari_film.conditioning import MetadataSchema
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 from napari_film.training.allocator import keep_memory
 from napari_film.training.cache import Cache
 from napari_film.training.cases.case import given
@@ -68,7 +68,7 @@ def _textbook(recipe: Recipe, folder: Path) -> list[float]:
     cache = Cache(folder / "cache")
     train, validation = (prepare_cases(part, recipe, cache) for part in (split.train, split.validation))
     torch.manual_seed(settings.seed)
-    network = FiLMedUNet(recipe.architecture())
+    network = ConditionedUNet(recipe.architecture())
     if network.generator is not None:
         spread_conditions(network.generator)
     textbook = TextbookUNet(network).requires_grad_(True)
@@ -81,7 +81,7 @@ def _textbook(recipe: Recipe, folder: Path) -> list[float]:
     for epoch in range(settings.epochs):
         sampler.set_epoch(epoch)
         textbook.train()
-        for images, conditions, truth in loader:
+        for images, conditions, truth, _ in loader:
             optimizer.zero_grad()
             soft_dice_loss(textbook(images, conditions), truth).backward()
             optimizer.step()

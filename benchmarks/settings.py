@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from napari_film.architecture import Architecture
+from napari_film.architecture import Architecture, Conditioning
 from napari_film.conditioning import CategoricalField, MetadataSchema
 from napari_film.header import Channel, Header
 from napari_film.preprocessing import Normalisation, Preprocessing
@@ -40,14 +40,14 @@ class Setting(BaseModel, frozen=True):
     @property
     def architecture(self) -> Architecture:
         """With FiLM at all places, or at the decoder's units alone."""
-        decoder = (False,) * (self.depth + 1) + (True,) * self.depth + (False,)
+        decoder: tuple[Conditioning, ...] = ("none",) * (self.depth + 1) + ("film",) * self.depth + ("none",)
         return Architecture(
             depth=self.depth,
             width=self.features,
             channels=self.channels,
             classes=1,
             condition=len(VALUES),
-            film=decoder if self.film == "decoder" else (True,) * (2 * self.depth + 2),
+            places=decoder if self.film == "decoder" else ("film",) * (2 * self.depth + 2),
         )
 
     @property

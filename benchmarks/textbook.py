@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 
 class Unit(nn.Module):
@@ -58,9 +58,9 @@ class FiLMLayer(nn.Module):
 
 
 class TextbookUNet(nn.Module):
-    """The FiLMed U-Net of a `FiLMedUNet`'s architecture and weights, in evaluation mode; (B, C, H, W) and (B, M) -> probabilities."""
+    """The FiLMed U-Net of a `ConditionedUNet`'s architecture and weights, in evaluation mode; (B, C, H, W) and (B, M) -> probabilities."""
 
-    def __init__(self, network: FiLMedUNet) -> None:
+    def __init__(self, network: ConditionedUNet) -> None:
         super().__init__()
         architecture = network.architecture
         depth, places = architecture.depth, architecture.place_channels
@@ -75,15 +75,15 @@ class TextbookUNet(nn.Module):
         self.films = nn.ModuleDict(
             {
                 str(place): FiLMLayer(architecture.condition, channels, hidden=architecture.hidden)
-                for place, (channels, has_film) in enumerate(zip(places, architecture.film, strict=True))
-                if has_film
+                for place, (channels, word) in enumerate(zip(places, architecture.places, strict=True))
+                if word == "film"
             }
         )
         self.background = architecture.background
         self._take_weights(network)
         self.eval().requires_grad_(False)
 
-    def _take_weights(self, network: FiLMedUNet) -> None:
+    def _take_weights(self, network: ConditionedUNet) -> None:
         state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("generator.")}
         generator = network.generator
         if generator is not None:

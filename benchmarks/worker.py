@@ -25,7 +25,7 @@ from benchmarks.side import Memory, Round, Work
 from benchmarks.textbook import TextbookUNet
 from napari_film.checkpoint import load_checkpoint
 from napari_film.inference.specialised import SpecialisedUNet
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 Step = Callable[[], tuple[Tensor, float]]
 """Does the work once; gives what it computed, and when its front was done (``time.perf_counter``)."""
@@ -84,7 +84,7 @@ def _ceiling(work: Work) -> Step:
     return step
 
 
-def _textbook(work: Work, network: FiLMedUNet, images: Tensor) -> Step:
+def _textbook(work: Work, network: ConditionedUNet, images: Tensor) -> Step:
     textbook = TextbookUNet(network)
     if work.channels_last:
         textbook, images = textbook.channels_last(), images.contiguous(memory_format=torch.channels_last)
@@ -97,7 +97,7 @@ def _textbook(work: Work, network: FiLMedUNet, images: Tensor) -> Step:
     return step
 
 
-def _ours(work: Work, network: FiLMedUNet, images: Tensor) -> Step:
+def _ours(work: Work, network: ConditionedUNet, images: Tensor) -> Step:
     specialised = SpecialisedUNet(network, precision=work.precision)
     conditions = [one_hot(network.architecture.condition, hot) for hot in range(work.values)]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 
 from napari_film.atomic import atomic_path
 from napari_film.header import METADATA_KEY, CheckpointError, Header, read_header
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Checkpoint:
     """
 
     header: Header
-    network: FiLMedUNet
+    network: ConditionedUNet
     hash: str
     name: str
 
@@ -42,7 +42,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         state = {name: _owned(tensor) for name, tensor in load(content).items()}
         with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-            network = FiLMedUNet(header.architecture)
+            network = ConditionedUNet(header.architecture)
         network.load_state_dict(state, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
@@ -58,7 +58,7 @@ def _owned(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
-def save_checkpoint(path: str | os.PathLike[str], network: FiLMedUNet, header: Header) -> None:
+def save_checkpoint(path: str | os.PathLike[str], network: ConditionedUNet, header: Header) -> None:
     """Write weights and header to ``path``, whole or not at all; equal models give equal bytes.
 
     Raises

@@ -1,8 +1,12 @@
 """The header of a checkpoint: everything about a model but its weights, as JSON, read without torch.
 
 It stands in the metadata of a .safetensors file under one key (several would be written in another order at each
-save, so that equal models had unequal bytes). ``format`` is (major, minor): a reader refuses another major number and
-ignores keys of a newer minor one.
+save, so that equal models had unequal bytes). ``format`` is (major, minor): a reader refuses a major number that it does not know
+and ignores keys of a newer minor one.
+
+Format 2 says what format 1 cannot: a network that is not a U-Net with FiLM or none, metadata slice by slice, slices as acquired.
+Whatever format 1 can say is still saved in it, with one flag of FiLM per place beside the words for places, so that earlier
+versions go on reading it; of format 2 they say that napari-film must be updated.
 """
 
 import json
@@ -19,7 +23,9 @@ from napari_film.errors import InputError
 from napari_film.preprocessing import Normalisation, Preprocessing
 from napari_film.volume import SLICED_AXES
 
-FORMAT = (1, 0)
+FORMATS = ((1, 1), (2, 0))
+"""What this version writes: the first where it suffices, else the second. It reads the major numbers of both."""
+
 METADATA_KEY = "napari_film"
 DEFAULT_THRESHOLD = 128
 """In 256ths of probability, as kept probabilities are: a voxel belongs to the mask where floor(256 p) >= threshold."""
@@ -96,10 +102,18 @@ class Provenance(_Part):
     scores: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
 
 
+def _format_of(parts: Mapping[str, Any]) -> tuple[int, int]:
+    """The format that a header of these ``parts`` needs; one that is not valid is missing, and told of then."""
+    architecture, schema, preprocessing = (parts.get(name) for name in ("architecture", "metadata_schema", "preprocessing"))
+    classic = architecture is None or architecture.classic
+    by_slice = schema is not None and bool(schema.per_slice)
+    acquired = preprocessing is not None and preprocessing.slice_axis == "acquired"
+    return FORMATS[not classic or by_slice or acquired]
+
+
 class Header(_Part):
     """All that a person needs to know to use a model, and a program to run it."""
 
-    format: tuple[int, int] = FORMAT
     name: str
     description: str = ""
     licence: str = ""
@@ -111,6 +125,7 @@ class Header(_Part):
     thresholds: tuple[Threshold, ...] = ()
     fingerprint: Fingerprint | None = None
     provenance: Provenance = Field(default_factory=Provenance)
+    format: tuple[int, int] = Field(default_factory=_format_of)  # of what stands above it
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -168,10 +183,11 @@ def parse_header(text: str, *, name: str) -> Header:
         _forget_newer_keys(content)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{name} has a header that is not valid; ask whoever made it to save it again.") from error
-    if major != FORMAT[0]:
+    oldest, newest = FORMATS[0][0], FORMATS[-1][0]
+    if not oldest <= major <= newest:
         raise CheckpointError(
-            f"{name} is of checkpoint format {major}, and this version of napari-film reads format {FORMAT[0]}; "
-            f"{'update napari-film' if major > FORMAT[0] else 'save it again with a current version'}."
+            f"{name} is of checkpoint format {major}, and this version of napari-film reads formats {oldest} and {newest}; "
+            f"{'update napari-film' if major > newest else 'save it again with a current version'}."
         )
     try:
         return Header.model_validate(content)

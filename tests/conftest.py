@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from napari_film.architecture import Architecture
+from napari_film.architecture import Architecture, Conditioning
 from napari_film.checkpoint import save_checkpoint
 from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema
 from napari_film.header import Channel, Header
 from napari_film.inference import plan
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 from napari_film.preprocessing import Normalisation, Preprocessing
 from napari_film.volume import Volume
 
@@ -60,14 +60,14 @@ def world_of(affine: Affine, shape: Sequence[int]) -> NDArray[np.float64]:
     return np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
 
 
-def random_network(architecture: Architecture, *, seed: int = 0) -> FiLMedUNet:
+def random_network(architecture: Architecture, *, seed: int = 0) -> ConditionedUNet:
     """Make a network in which every part matters: FiLM far from constant, batch statistics other than 0 and 1, logits of both signs."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = FiLMedUNet(architecture)
+        network = ConditionedUNet(architecture)
         with torch.no_grad():
             for name, tensor in network.state_dict().items():
-                if name.startswith("generator"):
+                if name.startswith(("generator", "inside", "guides")):
                     tensor.normal_()
                 elif name.endswith("running_mean"):
                     tensor.normal_(0.3, 0.2)
@@ -87,19 +87,19 @@ def header_of(
     classes: Sequence[str] = ("lesion",),
     depth: int = 2,
     width: int = 4,
-    film: Sequence[bool] | None = None,
+    places: Sequence[Conditioning] | None = None,
     preprocessing: dict[str, Any] | None = None,
     header: dict[str, Any] | None = None,
     **architecture: Any,
 ) -> Header:
     """Make a header whose parts agree."""
     schema = MetadataSchema(fields=fields)
-    places = (bool(schema.width),) * (2 * depth + 2) if film is None else tuple(film)
+    words = ("film" if schema.width else "none",) * (2 * depth + 2) if places is None else tuple(places)
     return Header(
         **{
             "name": "tiny",
             "architecture": Architecture(
-                depth=depth, width=width, channels=channels, classes=len(classes), condition=schema.width, film=places, **architecture
+                depth=depth, width=width, channels=channels, classes=len(classes), condition=schema.width, places=words, **architecture
             ),
             "metadata_schema": schema,
             "channels": tuple(Channel(name=f"channel {number}") for number in range(channels)),
@@ -148,7 +148,7 @@ def make_volume() -> Callable[..., Volume]:
 
 
 @pytest.fixture(scope="session")
-def make_network() -> Callable[..., FiLMedUNet]:
+def make_network() -> Callable[..., ConditionedUNet]:
     """Give :func:`random_network`."""
     return random_network
 

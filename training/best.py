@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_film.checkpoint import save_checkpoint
 from napari_film.header import Header
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 from .module import MEAN_DICE, TrainingModule
 from .prior import deaf
@@ -54,6 +54,6 @@ class KeepBest(lightning.Callback):
 
     def _write(self) -> None:
         with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-            network = FiLMedUNet(self.header.architecture)
+            network = ConditionedUNet(self.header.architecture)
         network.load_state_dict(self._weights, assign=True)
         save_checkpoint(self.path, network, self.header)

@@ -55,8 +55,8 @@ def model_card(header: Header, scores: Mapping[str, Any], *, checkpoint: str = "
 
 def _about(header: Header) -> list[str]:
     architecture = header.architecture
-    places = sum(architecture.film)
-    film = f"FiLM at {places} of its {len(architecture.film)} places" if places else "no FiLM: it takes no metadata"
+    places = sum(place != "none" for place in architecture.places)
+    film = f"FiLM at {places} of its {len(architecture.places)} places" if places else "no FiLM: it takes no metadata"
     network = f"U-Net of depth {architecture.depth} and width {architecture.width}, {film}"
     channels = [channel.name + (f" ({channel.description})" if channel.description else "") for channel in header.channels]
     lines = [header.description, ""] if header.description else []
@@ -232,7 +232,7 @@ def _limits(header: Header) -> list[str]:
 
 
 def _cite(header: Header) -> list[str]:
-    return [f"{_CITED}, and the paper whose method it carries out:", "", _FILM] if any(header.architecture.film) else [f"{_CITED}."]
+    return [f"{_CITED}, and the paper whose method it carries out:", "", _FILM] if "film" in header.architecture.places else [f"{_CITED}."]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from napari_film.conditioning import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 from .cases.case import given
 from .losses import soft_dice_loss, soft_dice_loss_per_condition
@@ -33,7 +33,7 @@ VALIDATION_BATCH = 4
 class TrainingModule(lightning.LightningModule):
     """Trains ``network`` as ``recipe`` says, and scores it on so many ``validation_cases``, which all processes share."""
 
-    def __init__(self, network: FiLMedUNet, recipe: Recipe, *, validation_cases: int) -> None:
+    def __init__(self, network: ConditionedUNet, recipe: Recipe, *, validation_cases: int) -> None:
         super().__init__()
         self.validation_cases = validation_cases
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -63,7 +63,7 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of images (B, C, H, W) under conditions (B, M) against the truth (B, K, H, W)."""
         images, conditions, truth = batch
-        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), self.network.film(conditions)).float()
+        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), self.network.modulations(conditions)).float()
         settings = self.recipe.training
         if settings.dice_over == "batch":
             loss = soft_dice_loss(logits.sigmoid(), truth)
@@ -125,7 +125,7 @@ class TrainingModule(lightning.LightningModule):
     def segment(self, case: PreparedCase, value: str, slices: slice = slice(None)) -> NDArray[np.bool_]:
         """Mask (n, K, h, w) of the ``slices`` of ``case`` told ``value``, at the default threshold."""
         condition = torch.from_numpy(self._schema.encode(given(self.recipe, case.case, value)))[None].to(self.device)
-        film = self.network.film(condition)
+        film = self.network.modulations(condition)
         masks = []
         stack = case.images[slices]
         for start in range(0, len(stack), VALIDATION_BATCH):

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from napari_film.errors import InputError
 from napari_film.header import Header
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 from .best import KeepBest
 from .dataset import TrainingSlices, ValidationCases
@@ -77,7 +77,7 @@ def train(
     """
     settings = recipe.training
     torch.manual_seed(settings.seed)
-    network = FiLMedUNet(recipe.architecture())
+    network = ConditionedUNet(recipe.architecture())
     if network.generator is not None:
         spread_conditions(network.generator)
     module = TrainingModule(network, recipe, validation_cases=len(validation))

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.architecture import Architecture
 from napari_film.header import CheckpointError, read_header
 
 
@@ -94,8 +93,8 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
     names = tuple(conditions)
     filmed = [
         (place, count)
-        for place, count, film in zip(_places(architecture), architecture.place_channels, architecture.film, strict=True)
-        if film
+        for place, count, word in zip(architecture.names_of_places, architecture.place_channels, architecture.places, strict=True)
+        if word == "film"
     ]
     if not filmed:
         return FiLMSpace(names, (), (), ())
@@ -129,9 +128,3 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
         tuple(film.gamma.numpy() for film in parameters),
         tuple(film.beta.numpy() for film in parameters),
     )
-
-
-def _places(architecture: Architecture) -> tuple[str, ...]:
-    """Names of all 2·depth + 2 places, in the order of the architecture's flags."""
-    levels = range(1, architecture.depth + 1)
-    return (*(f"encoder {level}" for level in levels), "bottom", *(f"decoder {level}" for level in levels), "head")

@@ -23,7 +23,8 @@ from napari_film.inference.convolution import Convolution
 from napari_film.inference.unit import Affine, Span, SpecialisedUnit, spans
 from napari_film.inference.upsampling import doubled, fractions, upsampled
 from napari_film.models.blocks import ConvUnit
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.film import FiLMParameters
+from napari_film.models.unet import ConditionedUNet
 
 _STRIP = 8 << 20  # bytes of one unit's feature maps in a strip
 _SCRATCH = 64 << 20  # bytes that oneDNN may want beside feature maps
@@ -69,11 +70,11 @@ class SpecialisedUNet:
         Arithmetic of the feature maps; the generator of FiLM and the sigmoid are float32 always.
     """
 
-    def __init__(self, network: FiLMedUNet, *, device: str = "cpu", precision: Literal["float32", "bfloat16"] = "float32") -> None:
+    def __init__(self, network: ConditionedUNet, *, device: str = "cpu", precision: Literal["float32", "bfloat16"] = "float32") -> None:
         architecture = network.architecture
         self._device, self._dtype = torch.device(device), _DTYPES[precision]
         self._depth, self._background = architecture.depth, architecture.background
-        self._film = network.film
+        self._modulations = network.modulations
         with torch.inference_mode():
             place = partial(SpecialisedUnit, device=self._device, dtype=self._dtype)
             below = architecture.place_channels[self._depth :]
@@ -81,7 +82,7 @@ class SpecialisedUNet:
             self._units += [place(cast(ConvUnit, unit), below=channels) for unit, channels in zip(network.decoder, below, strict=False)]
             self._head = Convolution(network.head.weight, network.head.bias, device=self._device, dtype=self._dtype)
         self._plain = [unit.affine.to(self._device, self._dtype) for unit in self._units]  # without FiLM
-        self._first = [*architecture.film, True].index(True)
+        self._first = [*(place != "none" for place in architecture.places), True].index(True)
         self._affines: dict[tuple[float, ...], list[Affine]] = {}
         self._buffers: dict[tuple[str, int], Tensor] = {}
         self._shape: tuple[int, ...] = ()
@@ -150,7 +151,8 @@ class SpecialisedUNet:
         if condition not in self._affines:
             if len(self._affines) >= _CONDITIONS:  # of a continuous field there is no end
                 self._affines.clear()
-            film = self._film(torch.tensor([condition], dtype=torch.float32))
+            modulations = self._modulations(torch.tensor([condition], dtype=torch.float32))
+            film = [place if isinstance(place, FiLMParameters) else None for place in modulations]
             units = [unit.affine.modulated(place).to(self._device, self._dtype) for unit, place in zip(self._units, film, strict=False)]
             unchanged = Affine(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
             self._affines[condition] = [*units, unchanged.modulated(film[-1]).to(self._device, torch.float32)]

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from napari_film.models.position import Coordinates
+
 
 class FiLMParameters(NamedTuple):
     """γ and β of one place, each (B, C), both between 0 and 1."""
@@ -22,23 +24,29 @@ class FiLMParameters(NamedTuple):
     gamma: Tensor
     beta: Tensor
 
+    def apply(self, features: Tensor, coordinates: Coordinates = ()) -> Tensor:
+        """Scale and shift each feature map of ``features`` (B, C, *S), wherever a voxel lies.
 
-def modulate(features: Tensor, film: FiLMParameters | None) -> Tensor:
-    """Scale and shift each feature map of ``features`` (B, C, *S); None leaves them as they are.
+        Raises
+        ------
+        ValueError
+            If γ or β is not (B, C), or (1, C) for a condition that the whole batch shares.
+        """
+        check_parameters(features, gamma=self.gamma, beta=self.beta)
+        gamma, beta = (over_space(parameter, features) for parameter in self)
+        return torch.addcmul(beta, features, gamma)
 
-    Raises
-    ------
-    ValueError
-        If γ or β is not (B, C), or (1, C) for a condition that the whole batch shares.
-    """
-    if film is None:
-        return features
-    for name, parameter in zip(film._fields, film, strict=True):
+
+def check_parameters(features: Tensor, **parameters: Tensor) -> None:
+    """Raise ValueError unless each of ``parameters`` is (B, C) for ``features`` (B, C, *S), or (1, C)."""
+    for name, parameter in parameters.items():
         if parameter.ndim != 2 or parameter.shape[0] not in (1, features.shape[0]) or parameter.shape[1] != features.shape[1]:
             raise ValueError(f"{name} has shape {tuple(parameter.shape)} for features of shape {tuple(features.shape)}; expected (B, C)")
-    spatial = (1,) * (features.ndim - 2)
-    gamma, beta = (parameter.reshape(*parameter.shape, *spatial) for parameter in film)
-    return torch.addcmul(beta, features, gamma)
+
+
+def over_space(parameter: Tensor, features: Tensor) -> Tensor:
+    """``parameter`` (B, C) as (B, C, 1, ..., 1), with as many axes as ``features`` (B, C, *S)."""
+    return parameter.reshape(*parameter.shape, *(1,) * (features.ndim - 2))
 
 
 class FiLMGenerator(nn.Module):

@@ -15,7 +15,7 @@ from napari_film.errors import InputError
 
 
 def convert_state(state: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """Rename ``state`` for a ``FiLMedUNet`` of ``architecture``, whose hidden biases are per place; without FiLM it is a plain U-Net's.
+    """Rename ``state`` for a ``ConditionedUNet`` of ``architecture``, whose hidden biases are per place; none without FiLM.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def convert_state(state: Mapping[str, Tensor], architecture: Architecture) -> di
                     f"{ours}.norm{number}.{kind}": state[f"{theirs}.conv{number}_bn.{kind}"]
                     for kind in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
                 }
-        filmed = [place for place, has_film in zip(generators, architecture.film, strict=True) if has_film]
+        filmed = [place for place, word in zip(generators, architecture.places, strict=True) if word == "film"]
         for layer in (1, 2, 3) if filmed else ():
             weights = [state[f"{place}.generator.linear{layer}.weight"] for place in filmed]
             biases = [state[f"{place}.generator.linear{layer}.bias"] for place in filmed]

@@ -7,26 +7,26 @@ import torch
 
 from benchmarks.textbook import TextbookUNet
 from napari_film.architecture import Architecture
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
-EVERYWHERE = (True,) * 6
-DECODER = (False, False, False, True, True, False)
+EVERYWHERE = ("film",) * 6
+DECODER = ("none", "none", "none", "film", "film", "none")
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(
-    ("film", "others"),
+    ("places", "others"),
     [
         (EVERYWHERE, {}),
         (EVERYWHERE, {"hidden_biases": "per place", "background": True, "classes": 2}),
         (DECODER, {}),
-        ((False,) * 6, {"condition": 0}),
+        (("none",) * 6, {"condition": 0}),
     ],
 )
 def test_the_textbook_network_gives_the_same_probabilities(
-    film: tuple[bool, ...], others: dict[str, object], channels_last: bool, make_network: Callable[..., FiLMedUNet]
+    places: tuple[str, ...], others: dict[str, object], channels_last: bool, make_network: Callable[..., ConditionedUNet]
 ) -> None:
-    architecture = Architecture(**{"depth": 2, "width": 4, "channels": 2, "classes": 1, "condition": 3, "film": film, **others})
+    architecture = Architecture(**{"depth": 2, "width": 4, "channels": 2, "classes": 1, "condition": 3, "places": places, **others})
     network = make_network(architecture)
     images = torch.randn(2, 2, 20, 26)  # of odd size at the bottom
     conditions = torch.eye(3)[:2, : architecture.condition]

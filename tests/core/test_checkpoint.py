@@ -198,7 +198,7 @@ BAD: dict[str, tuple[Callable[[Forge], None], str]] = {
     "offsets that overlap": (lambda forge: forge.offsets([0, 4], "bottom.conv1.weight"), UNFIT),
     "a header that is a number": (lambda forge: forge.metadata({METADATA_KEY: 7}), INVALID),
     "a header that is damaged": (lambda forge: forge.header('"name":"tiny"', '"name:"tiny"'), INVALID),
-    "a header of the future": (lambda forge: forge.header('"format":[1,0]', '"format":[3,0]'), FUTURE),
+    "a header of the future": (lambda forge: forge.header('"format":[1,1]', '"format":[3,0]'), FUTURE),
     "wrong shapes": (lambda forge: forge.header('"width":4', '"width":5'), UNFIT),
     "a network larger than any memory": (lambda forge: forge.header('"width":4', '"width":100000000'), UNFIT),
     "a tensor missing": (lambda forge: forge.tensors(head__bias=None), UNFIT),

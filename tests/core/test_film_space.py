@@ -12,7 +12,7 @@ from napari_film.checkpoint import load_checkpoint, save_checkpoint
 from napari_film.conditioning import CategoricalField
 from napari_film.header import CheckpointError
 from napari_film.inference.film_space import FiLMSpace, film_space
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 
 def conditions_of(field: CategoricalField) -> dict[str, list[float]]:
@@ -20,21 +20,21 @@ def conditions_of(field: CategoricalField) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("biases", ["shared", "per place"])
-@pytest.mark.parametrize("film", [(True,) * 6, (False, True, False, True, False, True)])
+@pytest.mark.parametrize("places", [("film",) * 6, ("none", "film") * 3])
 def test_gamma_and_beta_are_those_of_the_network(
-    make_checkpoint: Callable, tumor: CategoricalField, biases: str, film: tuple[bool, ...]
+    make_checkpoint: Callable, tumor: CategoricalField, biases: str, places: tuple[str, ...]
 ) -> None:
-    path = make_checkpoint(tumor, film=film, hidden_biases=biases, background=True, seed=3)
+    path = make_checkpoint(tumor, places=places, hidden_biases=biases, background=True, seed=3)
     conditions = conditions_of(tumor)
     space = film_space(path, conditions)
     everywhere = ("encoder 1", "encoder 2", "bottom", "decoder 1", "decoder 2", "head")
     assert space.names == tuple(conditions)
-    assert space.places == tuple(place for place, has_film in zip(everywhere, film, strict=True) if has_film)
-    expected = [each for each in load_checkpoint(path).network.film(torch.tensor(list(conditions.values()))) if each is not None]
+    assert space.places == tuple(place for place, word in zip(everywhere, places, strict=True) if word == "film")
+    expected = [each for each in load_checkpoint(path).network.modulations(torch.tensor(list(conditions.values()))) if each is not None]
     for gamma, beta, each in zip(space.gamma, space.beta, expected, strict=True):
         np.testing.assert_array_equal(gamma, each.gamma.detach().numpy())
         np.testing.assert_array_equal(beta, each.beta.detach().numpy())
-    assert [part.shape[1] for part in space.gamma] == [c for c, has_film in zip((4, 8, 8, 8, 4, 2), film, strict=True) if has_film]
+    assert [part.shape[1] for part in space.gamma] == [c for c, word in zip((4, 8, 8, 8, 4, 2), places, strict=True) if word == "film"]
 
 
 def test_only_the_generator_is_read(make_checkpoint: Callable, tumor: CategoricalField, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +43,12 @@ def test_only_the_generator_is_read(make_checkpoint: Callable, tumor: Categorica
     def refuse(*_: Any) -> None:
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr(FiLMedUNet, "__init__", refuse)
+    monkeypatch.setattr(ConditionedUNet, "__init__", refuse)
     assert len(film_space(path, conditions_of(tumor)).places) == 6
 
 
 def test_a_model_without_film_has_no_places(make_checkpoint: Callable, tumor: CategoricalField) -> None:
-    for path, conditions in ((make_checkpoint(), {"all": []}), (make_checkpoint(tumor, film=(False,) * 6), conditions_of(tumor))):
+    for path, conditions in ((make_checkpoint(), {"all": []}), (make_checkpoint(tumor, places=("none",) * 6), conditions_of(tumor))):
         space = film_space(path, conditions)
         assert (space.places, space.gamma, space.beta) == ((), (), ())
         assert not space.distances().any()

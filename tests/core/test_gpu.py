@@ -20,10 +20,10 @@ pytestmark = pytest.mark.gpu
 CONDITIONS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.2, 0.5, 0.3))
 
 
-@pytest.mark.parametrize("film", [(True,) * 8, (False,) * 4 + (True,) * 4, (False,) * 8])
+@pytest.mark.parametrize("places", [("film",) * 8, ("none",) * 4 + ("film",) * 4, ("none",) * 8])
 @pytest.mark.parametrize("size", [(48, 64), (41, 57)])
-def test_run_step_by_step_recorded_and_replayed_alike(make_network: Callable, film: tuple, size: tuple) -> None:
-    architecture = Architecture(depth=3, width=16, channels=2, classes=2, condition=3, film=film)
+def test_run_step_by_step_recorded_and_replayed_alike(make_network: Callable, places: tuple, size: tuple) -> None:
+    architecture = Architecture(depth=3, width=16, channels=2, classes=2, condition=3, places=places)
     network = make_network(architecture).requires_grad_(False)
     ours = RecordedUNet(network, device="cuda")
     for _ in range(4):
@@ -37,7 +37,7 @@ def test_run_step_by_step_recorded_and_replayed_alike(make_network: Callable, fi
 
 
 def test_a_result_is_not_overwritten_and_an_old_front_is_refused(make_network: Callable) -> None:
-    architecture = Architecture(depth=2, width=8, channels=1, classes=1, condition=3, film=(True,) * 6)
+    architecture = Architecture(depth=2, width=8, channels=1, classes=1, condition=3, places=("film",) * 6)
     ours = RecordedUNet(make_network(architecture).requires_grad_(False), device="cuda")
     images = torch.randn(4, 1, 1, 32, 32)
     fronts, results = [], []
@@ -52,7 +52,7 @@ def test_a_result_is_not_overwritten_and_an_old_front_is_refused(make_network: C
 
 
 def test_tiles_are_never_replayed_in_another_place(make_network: Callable) -> None:
-    architecture = Architecture(depth=2, width=8, channels=1, classes=1, condition=3, film=(True,) * 6)
+    architecture = Architecture(depth=2, width=8, channels=1, classes=1, condition=3, places=("film",) * 6)
     ours = RecordedUNet(make_network(architecture).requires_grad_(False), device="cuda")
     image = torch.randn(1, 1, 128, 128)
     whole = ours.probabilities(ours.front(image), CONDITIONS[0])

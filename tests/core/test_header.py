@@ -80,7 +80,7 @@ def test_a_wrong_value_of_a_known_preprocessing_key_is_told(make_header: Callabl
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ([2, 0], r"m is of checkpoint format 2, and this version of napari-film reads format 1; update napari-film\."),
+        ([3, 0], r"m is of checkpoint format 3, and this version of napari-film reads formats 1 and 2; update napari-film\."),
         ([0, 9], r"m is of checkpoint format 0, .* save it again with a current version\."),
         ("1.0", "m has a header that is not valid; ask"),
         ("10", "m has a header that is not valid"),

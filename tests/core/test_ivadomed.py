@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from napari_film.architecture import Architecture
 from napari_film.errors import InputError
 from napari_film.models.ivadomed import convert_state
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 MODELS = ["filmed_unet_all_layers", "filmed_unet_decoder_only", "filmed_unet_two_classes"]
 
@@ -28,7 +28,7 @@ def load(folder: Path) -> tuple[dict[str, torch.Tensor], Architecture, dict[str,
         channels=reference["input"].shape[1],
         classes=classes,
         condition=reference["condition"].shape[1],
-        film=tuple(map(bool, configuration["FiLMedUnet"]["film_layers"])),
+        places=tuple("film" if flag else "none" for flag in configuration["FiLMedUnet"]["film_layers"]),
         hidden_biases="per place",
         background=classes > 1,
     )
@@ -38,7 +38,7 @@ def load(folder: Path) -> tuple[dict[str, torch.Tensor], Architecture, dict[str,
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_are_ivadomed_s(name: str, shared: Path) -> None:
     state, architecture, reference = load(shared / "ivadomed_models" / name)
-    network = FiLMedUNet(architecture)
+    network = ConditionedUNet(architecture)
     network.load_state_dict(convert_state(state, architecture))
     network.eval()
     images = torch.from_numpy(reference["input"])
@@ -68,5 +68,5 @@ def test_generators_that_share_no_weights_are_refused(shared: Path) -> None:
 
 def test_without_film_no_generator_is_wanted(shared: Path) -> None:
     state, architecture, _ = load(shared / "ivadomed_models" / MODELS[0])
-    plain = architecture.model_copy(update={"film": (False,) * len(architecture.film)})
-    FiLMedUNet(plain).load_state_dict(convert_state({name: value for name, value in state.items() if "generator" not in name}, plain))
+    plain = architecture.model_copy(update={"places": ("none",) * len(architecture.places)})
+    ConditionedUNet(plain).load_state_dict(convert_state({name: value for name, value in state.items() if "generator" not in name}, plain))

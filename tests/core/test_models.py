@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from napari_film.architecture import Architecture
-from napari_film.models.blocks import ConvUnit, upsample_and_join
-from napari_film.models.film import FiLMGenerator, FiLMParameters, modulate
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.blocks import ConvUnit, upsample
+from napari_film.models.film import FiLMGenerator, FiLMParameters
+from napari_film.models.unet import ConditionedUNet
 
 
 def architecture(depth: int = 2, *, film: str | None = None, condition: int = 3, **options: object) -> Architecture:
     """Make an architecture; ``film`` is a string of 0 and 1, one per place."""
     flags = "1" * (2 * depth + 2) if film is None else film
     values = {"width": 4, "channels": 2, "classes": 1, **options}
-    return Architecture(depth=depth, condition=condition, film=tuple(flag == "1" for flag in flags), **values)
+    return Architecture(depth=depth, condition=condition, places=tuple("film" if flag == "1" else "none" for flag in flags), **values)
 
 
 def sigmoid(x: float) -> float:
@@ -34,7 +34,7 @@ def layer(weight: Tensor, bias: Tensor, x: list[float]) -> list[float]:
 def test_film_scales_and_shifts_each_feature_map(spatial: tuple) -> None:
     torch.manual_seed(0)
     features, gamma, beta = torch.randn(2, 3, *spatial), torch.randn(2, 3), torch.randn(2, 3)
-    result = modulate(features, FiLMParameters(gamma, beta))
+    result = FiLMParameters(gamma, beta).apply(features)
     assert result.shape == features.shape
     for b in range(2):
         for c in range(3):
@@ -42,19 +42,18 @@ def test_film_scales_and_shifts_each_feature_map(spatial: tuple) -> None:
                 assert got == pytest.approx(float(gamma[b, c]) * x + float(beta[b, c]), abs=1e-6)
 
 
-def test_without_film_features_stay_and_one_pair_serves_a_batch() -> None:
+def test_one_pair_serves_a_batch() -> None:
     features = torch.randn(3, 2, 4, 4)
-    assert modulate(features, None) is features
     gamma, beta = torch.rand(1, 2), torch.rand(1, 2)
-    shared = modulate(features, FiLMParameters(gamma, beta))
-    assert torch.equal(shared, modulate(features, FiLMParameters(gamma.expand(3, 2), beta.expand(3, 2))))
+    shared = FiLMParameters(gamma, beta).apply(features)
+    assert torch.equal(shared, FiLMParameters(gamma.expand(3, 2), beta.expand(3, 2)).apply(features))
 
 
 @pytest.mark.parametrize(("gamma", "beta"), [((2, 3), (3, 3)), ((3, 3), (3, 4)), ((3,), (3, 3)), ((3, 1), (3, 1)), ((3, 3, 1), (3, 3))])
 def test_film_refuses_parameters_of_another_shape(gamma: tuple, beta: tuple) -> None:
     name = "gamma" if gamma != (3, 3) else "beta"
     with pytest.raises(ValueError, match=f"{name} has shape"):
-        modulate(torch.zeros(3, 3, 2, 2), FiLMParameters(torch.zeros(gamma), torch.zeros(beta)))
+        FiLMParameters(torch.zeros(gamma), torch.zeros(beta)).apply(torch.zeros(3, 3, 2, 2))
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -83,8 +82,8 @@ def test_the_generator_is_three_layers_of_sigmoids_first_gamma_then_beta(shared:
 
 @pytest.mark.parametrize("biases", ["shared", "per place"])
 def test_gamma_and_beta_lie_between_0_and_1(biases: str) -> None:
-    network = FiLMedUNet(architecture(hidden_biases=biases))
-    for film in network.film(torch.randn(5, 3) * 3):
+    network = ConditionedUNet(architecture(hidden_biases=biases))
+    for film in network.modulations(torch.randn(5, 3) * 3):
         for parameter in film:
             assert 0 < parameter.min()
             assert parameter.max() < 1
@@ -113,42 +112,41 @@ def test_a_unit_normalises_after_relu() -> None:
 
 
 def test_dropout_and_momentum_are_the_architecture_s() -> None:
-    network = FiLMedUNet(architecture(dropout=0.45, batchnorm_momentum=0.02))
+    network = ConditionedUNet(architecture(dropout=0.45, batchnorm_momentum=0.02))
     assert {part.p for part in network.modules() if isinstance(part, nn.Dropout2d)} == {0.45}
     assert {part.momentum for part in network.modules() if isinstance(part, nn.BatchNorm2d)} == {0.02}
 
 
-def test_upsampling_keeps_the_corners_and_the_upsampled_come_first() -> None:
+def test_upsampling_keeps_the_corners() -> None:
     features = torch.arange(6.0).reshape(1, 1, 2, 3)
-    joined = upsample_and_join(features, torch.full((1, 2, 5, 7), 9.0))
-    assert joined.shape == (1, 3, 5, 7)
-    assert joined[0, 0, 0, 0] == 0
-    assert joined[0, 0, 0, -1] == 2
-    assert joined[0, 0, -1, 0] == 3
-    assert joined[0, 0, 2, 3] == pytest.approx(2.5)
-    assert (joined[0, 1:] == 9).all()
+    larger = upsample(features, (5, 7))
+    assert larger.shape == (1, 1, 5, 7)
+    assert larger[0, 0, 0, 0] == 0
+    assert larger[0, 0, 0, -1] == 2
+    assert larger[0, 0, -1, 0] == 3
+    assert larger[0, 0, 2, 3] == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (31, 8), (9, 64)])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_any_size_comes_back(size: tuple, depth: int) -> None:
-    network = FiLMedUNet(architecture(depth, classes=2)).eval()
+    network = ConditionedUNet(architecture(depth, classes=2)).eval()
     assert network(torch.randn(2, 2, *size), torch.eye(3)[:2]).shape == (2, 2, *size)
 
 
 def test_widths_double_per_level_and_the_bottom_has_the_deepest() -> None:
     made = architecture(3, width=4, classes=2, background=True)
     assert made.place_channels == (4, 8, 16, 16, 16, 8, 4, 3)
-    network = FiLMedUNet(made)
+    network = ConditionedUNet(made)
     outputs = [unit.conv2.out_channels for unit in (*network.encoder, network.bottom, *network.decoder)]
     assert (*outputs, network.head.out_channels) == made.place_channels
-    assert [film.gamma.shape[1] for film in network.film(torch.eye(3))] == [*made.place_channels]
+    assert [film.gamma.shape[1] for film in network.modulations(torch.eye(3))] == [*made.place_channels]
 
 
 @pytest.mark.parametrize("film", ["000000", "100000", "001000", "000101", "000001", "111111"])
 def test_film_stands_at_the_places_named_and_nowhere_else(film: str, make_network: Callable) -> None:
     network = make_network(architecture(film=film))
-    predicted = network.film(torch.eye(3))
+    predicted = network.modulations(torch.eye(3))
     assert [place is not None for place in predicted] == [flag == "1" for flag in film]
     # A change of one place's parameters is seen exactly where there is film.
     image = torch.randn(1, 2, 16, 16)
@@ -171,7 +169,7 @@ def test_a_plain_unet_ignores_the_condition(make_network: Callable) -> None:
 def test_the_whole_network_unrolled(make_network: Callable) -> None:
     network = make_network(architecture(2, background=True, classes=2))
     images, conditions = torch.randn(2, 2, 13, 10), torch.eye(3)[:2]
-    film = network.film(conditions)
+    film = network.modulations(conditions)
 
     def at(place: int, features: Tensor) -> Tensor:
         return features * film[place].gamma[:, :, None, None] + film[place].beta[:, :, None, None]
@@ -204,14 +202,14 @@ def test_a_batch_of_conditions_equals_one_at_a_time(biases: str, make_network: C
 @pytest.mark.parametrize("biases", ["shared", "per place"])
 def test_gradients_reach_every_parameter(biases: str) -> None:
     torch.manual_seed(3)
-    network = FiLMedUNet(architecture(hidden_biases=biases, background=True)).train()
+    network = ConditionedUNet(architecture(hidden_biases=biases, background=True)).train()
     network(torch.randn(3, 2, 16, 16), torch.eye(3)).sum().backward()
     still = [name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.abs().sum() > 0]
     assert still == []
 
 
 def test_images_and_conditions_of_another_shape_are_refused() -> None:
-    network = FiLMedUNet(architecture())
+    network = ConditionedUNet(architecture())
     for shape in [(1, 1, 16, 16), (2, 16, 16), (1, 2, 3, 16)]:
         with pytest.raises(ValueError, match=r"images have shape .*expected \(B, 2, H, W\)"):
             network(torch.zeros(shape), torch.eye(3)[:1])
@@ -225,8 +223,8 @@ def test_images_and_conditions_of_another_shape_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"film": "11111"}, "film has 5 flags; a network of depth 2 has 6 places"),
-        ({"condition": 0}, "film is set, but the condition has no columns"),
+        ({"film": "11111"}, "places has 5 words; a network of depth 2 has 6 places"),
+        ({"condition": 0}, "the network is conditioned, but the condition has no columns"),
         ({"depth": 0, "film": "11"}, "depth"),
         ({"width": 0}, "width"),
         ({"classes": 0}, "classes"),
@@ -244,7 +242,7 @@ def test_the_gradient_through_a_join_stays_channels_last_and_is_the_same() -> No
     found = {}
     for layout in (torch.contiguous_format, torch.channels_last):
         given = features.contiguous(memory_format=layout).requires_grad_()
-        joined = upsample_and_join(given, skip.contiguous(memory_format=layout))
+        joined = torch.cat([upsample(given, (10, 8)), skip.contiguous(memory_format=layout)], dim=1)
         (found[layout],) = torch.autograd.grad((joined * weight.contiguous(memory_format=layout)).sum(), given)
     assert found[torch.channels_last].is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found[torch.channels_last], found[torch.contiguous_format], atol=1e-5, rtol=1e-5)

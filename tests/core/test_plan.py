@@ -6,7 +6,7 @@ import torch
 from napari_film.architecture import Architecture
 from napari_film.errors import InputError
 from napari_film.inference.plan import ENGINE, Plan, available_devices, check_replay, make_plan, multiplications
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 CUDA = torch.cuda.is_available()
 MPS = torch.backends.mps.is_available()
@@ -60,7 +60,7 @@ def test_a_plan_is_replayed_where_it_was_made_for() -> None:
 
 
 def network_of(width: int, depth: int = 4) -> Architecture:
-    return Architecture(depth=depth, width=width, channels=2, classes=2, condition=3, film=(True,) * (2 * depth + 2), background=True)
+    return Architecture(depth=depth, width=width, channels=2, classes=2, condition=3, places=("film",) * (2 * depth + 2), background=True)
 
 
 @pytest.mark.parametrize(("width", "sides", "batch"), [(12, (96, 112), 4), (16, (192, 96), 1), (4, (64, 64), 8), (64, (512, 512), 1)])
@@ -87,7 +87,7 @@ def test_slices_too_large_for_one_piece_get_tiles_that_begin_at_multiples_of_the
 @pytest.mark.parametrize("sides", [(64, 96), (52, 35)])
 def test_multiplications_are_those_of_the_convolutions(sides: tuple) -> None:
     architecture = network_of(3)
-    network = FiLMedUNet(architecture).eval()
+    network = ConditionedUNet(architecture).eval()
     counted = 0
 
     def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:

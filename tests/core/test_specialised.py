@@ -16,15 +16,15 @@ from napari_film.inference.convolution import Convolution, has_fused
 from napari_film.inference.specialised import SpecialisedUNet, Window
 from napari_film.inference.unit import spans
 from napari_film.inference.upsampling import doubled, fractions, upsampled
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 
 CPU = torch.device("cpu")
 CONDITIONS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.2, 0.5, 0.3))
 
 
 def full(depth: int, **options: object) -> Architecture:
-    """FiLM everywhere, unless ``film`` says otherwise."""
-    values = {"width": 4, "channels": 2, "classes": 1, "condition": 3, "film": (True,) * (2 * depth + 2), **options}
+    """FiLM everywhere, unless ``places`` says otherwise."""
+    values = {"width": 4, "channels": 2, "classes": 1, "condition": 3, "places": ("film",) * (2 * depth + 2), **options}
     return Architecture(depth=depth, **values)
 
 
@@ -38,21 +38,21 @@ def architectures(draw: st.DrawFn) -> Architecture:
         classes=draw(st.integers(1, 3)),
         background=draw(st.booleans()),
         hidden_biases=draw(st.sampled_from(("shared", "per place"))),
-        film=draw(
+        places=draw(
             st.one_of(
-                st.just((True,) * (2 * depth + 2)),
-                st.just((False,) * (2 * depth + 2)),
-                st.just((False,) * (depth + 1) + (True,) * (depth + 1)),  # the decoder and the head
-                st.tuples(*[st.booleans()] * (2 * depth + 2)),
+                st.just(("film",) * (2 * depth + 2)),
+                st.just(("none",) * (2 * depth + 2)),
+                st.just(("none",) * (depth + 1) + ("film",) * (depth + 1)),  # the decoder and the head
+                st.tuples(*[st.sampled_from(("none", "film"))] * (2 * depth + 2)),
             )
         ),
     )
 
 
-Make = Callable[..., FiLMedUNet]
+Make = Callable[..., ConditionedUNet]
 
 
-def worn(network: FiLMedUNet, seed: int) -> FiLMedUNet:
+def worn(network: ConditionedUNet, seed: int) -> ConditionedUNet:
     """Give a network whose BatchNorm has gone all ways: scales of both signs, tiny and zero, and large shifts."""
     torch.manual_seed(seed)
     for module in network.modules():
@@ -159,13 +159,13 @@ def test_the_front_holds_all_that_no_condition_changes(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Convolution, "__call__", counted)
     depth = 2
-    for film, front, each in (
-        ((True,) * 6, 2, 2 * 2 + 2 * 2 + 1),  # both of the first unit; the other encoder and bottom, skip and second of the decoder, head
-        ((False, False, False, True, True, True), 3 * 2 + 2 + 1, 1 + 1),  # first decoder unit whole, share of the other; second, head
-        ((False,) * 5 + (True,), 3 * 2 + 2 * 2, 1),
-        ((False,) * 6, 3 * 2 + 2 * 2, 1),
+    for places, front, each in (
+        (("film",) * 6, 2, 2 * 2 + 2 * 2 + 1),  # both of the first unit; the other encoder and bottom, skip and second of the decoder, head
+        (("none",) * 3 + ("film",) * 3, 3 * 2 + 2 + 1, 1 + 1),  # first decoder unit whole, share of the other; second, head
+        (("none",) * 5 + ("film",), 3 * 2 + 2 * 2, 1),
+        (("none",) * 6, 3 * 2 + 2 * 2, 1),
     ):
-        ours = SpecialisedUNet(make_network(full(depth, film=film)).requires_grad_(False))
+        ours = SpecialisedUNet(make_network(full(depth, places=places)).requires_grad_(False))
         count = 0
         made = ours.front(torch.randn(1, 2, 16, 16))
         assert count == front
@@ -211,9 +211,9 @@ def test_convolution_and_sum(fused: bool, monkeypatch: pytest.MonkeyPatch) -> No
     assert torch.allclose(out, (before + expected).relu(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("film", "seed"), [((True,) * 6, 0), ((False,) * 3 + (True,) * 3, 1)])
-def test_a_tile_gives_what_the_whole_gives_where_it_has_its_surroundings(make_network: Make, film: tuple, seed: int) -> None:
-    network = make_network(full(2, film=film), seed=seed).requires_grad_(False)
+@pytest.mark.parametrize(("places", "seed"), [(("film",) * 6, 0), (("none",) * 3 + ("film",) * 3, 1)])
+def test_a_tile_gives_what_the_whole_gives_where_it_has_its_surroundings(make_network: Make, places: tuple, seed: int) -> None:
+    network = make_network(full(2, places=places), seed=seed).requires_grad_(False)
     ours = SpecialisedUNet(network)
     images = torch.randn(1, 2, 96, 120)
     whole = ours.probabilities(ours.front(images), CONDITIONS[0])

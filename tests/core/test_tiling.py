@@ -1,7 +1,8 @@
 """Tiles are blended without a seam, and a network gives what it gives untiled."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -98,8 +99,8 @@ def test_what_fits_in_one_tile_is_run_once_as_it_is(tile: int) -> None:
 Place = tuple[int, int, int]  # of an axis: where the tile begins, its length, and the length of the image
 
 
-def upsampling_at(*places: Place) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Upsample a tile, and join, with the samples that align_corners takes in the whole image: they depend on its length."""
+def upsampling_at(*places: Place) -> unet.Upsample:
+    """Upsample a tile with the samples that align_corners takes in the whole image: they depend on its length."""
 
     def along(features: torch.Tensor, axis: int, size: int, place: Place) -> torch.Tensor:
         start, length, whole = (side * size // place[1] for side in place)  # on this level of the network
@@ -109,12 +110,12 @@ def upsampling_at(*places: Place) -> Callable[[torch.Tensor, torch.Tensor], torc
         fraction = (position - below).clamp(0, 1).float().reshape(-1, *[1] * (3 - axis))
         return torch.lerp(features.index_select(axis, below), features.index_select(axis, below + 1), fraction)
 
-    def join(features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        for axis, place in enumerate(places, start=2):
-            features = along(features, axis, skip.shape[axis], place)
-        return torch.cat([features, skip], dim=1)
+    def up(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        for axis, (side, place) in enumerate(zip(size, places, strict=True), start=2):
+            features = along(features, axis, side, place)
+        return features
 
-    return join
+    return up
 
 
 @pytest.fixture
@@ -122,12 +123,12 @@ def network_of(make_network: Callable, monkeypatch: pytest.MonkeyPatch) -> Calla
     """Give a maker of `run`: a plain U-Net of a depth; with the sides of a whole image its tiles know their place in it."""
 
     def make(depth: int, sides: tuple[int, int] | None = None) -> Callable[..., np.ndarray]:
-        network = make_network(Architecture(depth=depth, width=4, channels=1, classes=1, condition=0, film=(False,) * (2 * depth + 2)))
-        whole = unet.upsample_and_join
+        network = make_network(Architecture(depth=depth, width=4, channels=1, classes=1, condition=0, places=("none",) * (2 * depth + 2)))
+        step = network.step
 
         def run(piece: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:
             places = [] if sides is None else list(zip((top, left), piece.shape[1:], sides, strict=True))
-            monkeypatch.setattr(unet, "upsample_and_join", upsampling_at(*places) if places else whole)
+            monkeypatch.setattr(network, "step", partial(step, up=upsampling_at(*places)) if places else step)
             with torch.inference_mode():
                 return torch.sigmoid(network.logits(torch.from_numpy(piece)[None], [None] * (2 * depth + 2)))[0].numpy()
 

@@ -22,7 +22,7 @@ def header():
         name="Spinal <tumour>",
         description="Finds tumours & cavities.",
         licence="CC0-1.0",
-        architecture=Architecture(depth=1, width=2, channels=2, classes=1, condition=SCHEMA.width, film=(True,) * 4),
+        architecture=Architecture(depth=1, width=2, channels=2, classes=1, condition=SCHEMA.width, places=("film",) * 4),
         metadata_schema=SCHEMA,
         channels=(Channel(name="Gd-e T1w", suffix="ce-gadolinium_T1w"), Channel(name="T2w", suffix="T2w")),
         classes=("tumor_core",),

@@ -138,7 +138,7 @@ def test_a_target_field_says_which_structures_there_are() -> None:
 
 def test_a_plain_network_needs_no_paper_and_has_no_metadata(header: Header) -> None:
     content = header.model_dump(mode="json") | {"metadata_schema": {"fields": []}, "thresholds": [], "fingerprint": None, "provenance": {}}
-    content["architecture"] |= {"film": [False] * len(header.architecture.film), "condition": 0}
+    content["architecture"] |= {"places": ["none"] * len(header.architecture.places), "condition": 0}
     card = model_card(Header.model_validate(content), {})
     for word in ("Lemay", "## Metadata", "## Scores", "## Thresholds", "--metadata", "metadata changes", "The whole recipe"):
         assert word not in card

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 from napari_film.training.cache import Cache
 from napari_film.training.cases.reading import read_cases
 from napari_film.training.dataset import prepare_cases
@@ -26,7 +26,7 @@ def prepared(tmp_path: Path) -> Callable[[Recipe], tuple[PreparedCase, ...]]:
 
 def module_of(recipe: Recipe) -> TrainingModule:
     torch.manual_seed(0)
-    return TrainingModule(FiLMedUNet(recipe.architecture()), recipe, validation_cases=3)
+    return TrainingModule(ConditionedUNet(recipe.architecture()), recipe, validation_cases=3)
 
 
 def test_a_row_for_each_true_value_and_a_column_for_each_that_can_be_told(

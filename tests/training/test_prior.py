@@ -10,7 +10,7 @@ from napari_film.architecture import Architecture
 from napari_film.checkpoint import Checkpoint, load_checkpoint
 from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema
 from napari_film.inference.predictor import Predictor
-from napari_film.models.unet import FiLMedUNet
+from napari_film.models.unet import ConditionedUNet
 from napari_film.nifti import read
 from napari_film.training.fit import Fitted, fit
 from napari_film.training.prior import FIRST_LAYER, deaf
@@ -37,11 +37,11 @@ def without_prior(tmp_path_factory: pytest.TempPathFactory, bids: Path) -> Fitte
     return fit(recipe, text, folder / "run")
 
 
-def plain(checkpoint: Checkpoint, condition: Tensor) -> FiLMedUNet:
+def plain(checkpoint: Checkpoint, condition: Tensor) -> ConditionedUNet:
     """The plain U-Net that a FiLMed one is under one condition: γ and β stand in the last BatchNorm of each unit, and in the head."""
-    film = checkpoint.network.film(condition)
+    film = checkpoint.network.modulations(condition)
     architecture = checkpoint.header.architecture
-    network = FiLMedUNet(Architecture(**{**architecture.model_dump(), "film": (False,) * len(architecture.film)}))
+    network = ConditionedUNet(Architecture(**{**architecture.model_dump(), "places": ("none",) * len(architecture.places)}))
     network.load_state_dict({name: value for name, value in checkpoint.network.state_dict().items() if not name.startswith("generator")})
     network.eval()
     with torch.no_grad():
@@ -96,12 +96,12 @@ def test_a_known_prior_does_change_the_masks(write_recipe: Callable[..., Path], 
     recipe, text = load_recipe(str(write_recipe()), [*SETTINGS[2:], "training.epochs=1"])
     checkpoint = load_checkpoint(fit(recipe, text, tmp_path / "run").checkpoint)
     rows = torch.eye(4)
-    places = [torch.cat([place.gamma, place.beta], dim=1) for place in checkpoint.network.film(rows) if place is not None]
+    places = [torch.cat([place.gamma, place.beta], dim=1) for place in checkpoint.network.modulations(rows) if place is not None]
     assert float(torch.cat(places, dim=1).std(dim=0).max()) > 1e-3
 
 
 def test_every_condition_of_every_field_gives_the_same_film() -> None:
-    network = FiLMedUNet(Architecture(depth=1, width=4, channels=1, classes=1, condition=SCHEMA.width, film=(True,) * 4))
+    network = ConditionedUNet(Architecture(depth=1, width=4, channels=1, classes=1, condition=SCHEMA.width, places=("film",) * 4))
     weights: Mapping[str, Tensor] = network.state_dict()
     before = weights[FIRST_LAYER].clone()
     changed = deaf(weights, SCHEMA)
@@ -109,15 +109,15 @@ def test_every_condition_of_every_field_gives_the_same_film() -> None:
     network.load_state_dict(changed)
     told = [{"tumor_type": kind, "age": age} for kind in (*TYPES, UNKNOWN) for age in (0.0, 12.5, 100.0, UNKNOWN)]
     rows = torch.stack([torch.from_numpy(SCHEMA.encode(metadata)) for metadata in told])
-    for place in network.film(rows):
+    for place in network.modulations(rows):
         assert place is not None
         torch.testing.assert_close(place.gamma, place.gamma[-1:].expand_as(place.gamma), rtol=0, atol=1e-6)
-    plain_network = FiLMedUNet(replace_film(network.architecture))
+    plain_network = ConditionedUNet(replace_film(network.architecture))
     assert FIRST_LAYER not in deaf(plain_network.state_dict(), SCHEMA)
 
 
 def replace_film(architecture: Architecture) -> Architecture:
-    return Architecture(**{**architecture.model_dump(), "film": (False,) * len(architecture.film)})
+    return Architecture(**{**architecture.model_dump(), "places": ("none",) * len(architecture.places)})
 
 
 @pytest.mark.slow

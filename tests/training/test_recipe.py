@@ -18,14 +18,14 @@ def test_bundled_recipes_are_valid(name: str) -> None:
 
 
 def test_film_everywhere_decoder_and_none() -> None:
-    def places(film: str) -> tuple[bool, ...]:
+    def places(film: str) -> tuple[str, ...]:
         text = CONTEXT_RECIPE.replace("depth = 1", f"depth = 1\nfilm = {film}")
-        return parse_recipe(text, name="r").architecture().film
+        return parse_recipe(text, name="r").architecture().places
 
-    assert places('"everywhere"') == (True, True, True, True)
-    assert places('"decoder"') == (False, False, True, True)
-    assert places('"none"') == (False, False, False, False)
-    assert places("[true, false, false, true]") == (True, False, False, True)
+    assert places('"everywhere"') == ("film",) * 4
+    assert places('"decoder"') == ("none", "none", "film", "film")
+    assert places('"none"') == ("none",) * 4
+    assert places("[true, false, false, true]") == ("film", "none", "none", "film")
 
 
 def test_a_target_field_is_the_class_and_names_labels() -> None:

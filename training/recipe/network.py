@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from napari_film.architecture import Conditioning
+
 from .part import Part
 
 
@@ -25,9 +27,10 @@ class Model(Part):
         return self
 
     @property
-    def places(self) -> tuple[bool, ...]:
-        """One flag for each of the 2·depth + 2 places: encoder, bottom, decoder, head."""
-        if isinstance(self.film, tuple):
-            return self.film
-        encoder, decoder = {"everywhere": (True, True), "decoder": (False, True), "none": (False, False)}[self.film]
-        return (*[encoder] * (self.depth + 1), *[decoder] * (self.depth + 1))
+    def places(self) -> tuple[Conditioning, ...]:
+        """One word for each of the 2·depth + 2 places: encoder, bottom, decoder, head."""
+        flags = self.film
+        if not isinstance(flags, tuple):
+            encoder, decoder = {"everywhere": (True, True), "decoder": (False, True), "none": (False, False)}[flags]
+            flags = (*[encoder] * (self.depth + 1), *[decoder] * (self.depth + 1))
+        return tuple("film" if flag else "none" for flag in flags)

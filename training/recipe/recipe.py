@@ -52,9 +52,9 @@ class Recipe(Part):
             raise ValueError(f"[[classes]] and the target field {target.name!r} both say what to segment; keep one")
         if target is not None and self.training.prior == "none":
             raise ValueError(f'training.prior is "none", so the network could not be told {target.name}; use "known"')
-        if any(self.model.places) and not self.fields:
+        if set(self.model.places) != {"none"} and not self.fields:
             raise ValueError('[[fields]] is missing: film needs a field, or is "none"')
-        if target is not None and not any(self.model.places):
+        if target is not None and set(self.model.places) == {"none"}:
             raise ValueError(f'film is "none", so the network could not be told {target.name}; use "everywhere"')
         for source in self.data.all_sources():
             for value in source.labelled:
@@ -141,6 +141,6 @@ class Recipe(Part):
             channels=len(self.channels),
             classes=len(self.class_names()),
             condition=self.metadata_schema().width,
-            film=self.model.places,
+            places=self.model.places,
             dropout=self.model.dropout,
         )
