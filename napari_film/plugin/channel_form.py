@@ -1,6 +1,6 @@
-"""The editor of a model's images: one layer combo per channel."""
+"""The editor of a model's images: one layer combo per channel, or one for the colours of a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class ChannelForm(QWidget):
     """Offers the viewer's Image layers, one combo a channel; ``valueChanged`` is emitted with the list of layers.
 
-    Layers are guessed from BIDS suffixes and names, where a person has not chosen; a guess never takes a layer twice. It is made
-    anew when a layer comes that fits better, so that the order of files makes no difference, until `keep` is called.
+    Layers are guessed from BIDS suffixes and names, where a person has not chosen; a guess never takes a layer twice, and one of
+    another kind than is wanted, such as a picture for a volume, only where there is nothing else. It is made anew when a layer comes
+    that fits better, so that the order of files makes no difference, until `keep` is called.
     """
 
     valueChanged = Signal(list)
@@ -30,6 +31,7 @@ class ChannelForm(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._channels: tuple[Channel, ...] = ()
+        self._suits: Callable[[Image], bool] = _all_do
         self._combos: list[Any] = []
         self._guessed: set[int] = set()  # places of channels whose layer nobody chose
         self._last: list[Image | None] = []
@@ -48,11 +50,12 @@ class ChannelForm(QWidget):
         for emitter in (events.inserted, events.removed, events.reordered, events.renamed):
             emitter.disconnect(self._layers_changed)
 
-    def setChannels(self, channels: Sequence[Channel]) -> None:
-        """Show a combo for each channel, the layers guessed anew."""
+    def setChannels(self, channels: Sequence[Channel], suits: "Callable[[Image], bool] | None" = None) -> None:
+        """Show a combo for each channel, the layers guessed anew; ``suits`` says which layers are of the kind that is wanted."""
         while self._layout.rowCount():
             self._layout.removeRow(0)
         self._channels = tuple(channels)
+        self._suits = suits or _all_do
         self._combos = []
         self._guessed = set()
         for place, channel in enumerate(self._channels):
@@ -112,12 +115,18 @@ class ChannelForm(QWidget):
         layers = [image for image in self._images() if image not in taken]
         pairs = sorted(
             # among layers that fit alike the one that was guessed before stays, and whatever it is called now it fits a little
-            (-max(_likeness(image, self._channels[place]), int(image is value[place])), image is not value[place], place, number)
+            (
+                not self._suits(image),
+                -max(_likeness(image, self._channels[place]), int(image is value[place])),
+                image is not value[place],
+                place,
+                number,
+            )
             for number, image in enumerate(layers)
             for place in free
         )
         guessed: dict[int, Image] = {}
-        for unlikeness, _, place, number in pairs:
+        for _, unlikeness, _, place, number in pairs:
             image = layers[number]
             if place not in guessed and image not in guessed.values() and (unlikeness < 0 or len(self._channels) == 1):
                 guessed[place] = image
@@ -135,6 +144,10 @@ class ChannelForm(QWidget):
         if len(value) != len(self._last) or any(new is not old for new, old in zip(value, self._last, strict=True)):
             self._last = value
             self.valueChanged.emit(list(value))
+
+
+def _all_do(_: "Image") -> bool:
+    return True
 
 
 def _likeness(image: "Image", channel: Channel) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from napari_film.conditioning import CategoricalField, ContinuousField, Metadata, Value
+from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, Metadata, Value
 from napari_film.header import Header
 from napari_film.inference.mixture import Mixture
 
@@ -119,9 +119,13 @@ def leading_field(header: Header) -> CategoricalField | None:
 
 
 def steps(header: Header, name: str) -> list[Value]:
-    """The values of a field that a person steps through: all choices, or evenly spaced points of a continuous field."""
+    """The values of a field that a person steps through: all choices, or evenly spaced points of a continuous field.
+
+    What the program fills in slice by slice comes after the points.
+    """
     found = header.metadata_schema[name]
     if isinstance(found, ContinuousField):
         span = found.maximum - found.minimum
-        return [found.minimum + span * point / (POINTS - 1) for point in range(POINTS)]
+        points: list[Value] = [found.minimum + span * point / (POINTS - 1) for point in range(POINTS)]
+        return [*points, BY_SLICE] if found.per_slice else points
     return list(found.choices)

@@ -39,16 +39,25 @@ class Computation:
         self._generation = 0
         self._visible = 0
         self._classes = 0
+        self._notices: tuple[str, ...] = ()
         self.opened: Opened | None = None
         self.opening = False
         self.working = False
         self.checked = ""
 
     def open(
-        self, volumes: Sequence[Volume], checkpoint: Path, header: Header, *, device: DeviceName = "auto", precision: PrecisionName = "auto"
+        self,
+        volumes: Sequence[Volume],
+        checkpoint: Path,
+        header: Header,
+        *,
+        notices: Sequence[str] = (),
+        device: DeviceName = "auto",
+        precision: PrecisionName = "auto",
     ) -> None:
-        """Open ``volumes``, one per channel, the reference first."""
+        """Open ``volumes``, one per channel, the reference first; ``notices`` come before those of the engine."""
         self.opening = self.working = True
+        self._notices = tuple(notices)
         self._classes = len(header.classes)
         self._engine.open(self._generation, volumes, checkpoint, header.preprocessing, device=device, precision=precision)
 
@@ -125,7 +134,8 @@ class Computation:
                 return False
             self.store.put(event, self.opened.prepared.shape[0])
         elif isinstance(event, Opened):
-            self.opened, self.opening, self.checked = event, False, ""
+            self.opened = replace(event, notices=(*self._notices, *event.notices))
+            self.opening, self.checked = False, ""
         elif isinstance(event, Replanned):
             if self.opened is None:
                 return False

@@ -154,8 +154,10 @@ def _copy(reference: Image, frame: int, name: str) -> Image:
     arguments = mask_layer_kwargs(reference, name=name)
     arguments["metadata"][METADATA_KEY]["stand_in"] = True  # for a person to look at, not to be segmented
     data = reference.data[0] if reference.multiscale else reference.data
+    if reference.rgb:
+        return Image(data, rgb=True, gamma=reference.gamma, **arguments)
     return Image(
-        data if reference.ndim == 3 else data[frame],
+        data[frame] if reference.ndim == 4 else data,
         contrast_limits=tuple(reference.contrast_limits),
         colormap=reference.colormap,
         gamma=reference.gamma,

@@ -14,10 +14,12 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_film.bids import FoundMetadata, find_metadata
 from napari_film.errors import InputError
+from napari_film.header import Header
 from napari_film.plausibility import unusual
 from napari_film.plugin.choice import Choice
-from napari_film.plugin.layers import has_geometry, path_of, volume_from_layer
+from napari_film.plugin.layers import has_geometry, path_of
 from napari_film.plugin.metadata_form import MetadataForm
+from napari_film.plugin.model_inputs import inputs, rows
 from napari_film.plugin.selection import SLOTS, Slot
 from napari_film.plugin.session import SegmentationSession
 from napari_film.plugin.value_origin import DEFAULT, YOU, origin_of
@@ -132,18 +134,17 @@ class ImageFacts(QObject):
 
     def _judge(self) -> None:
         """Hold the images against those of the training."""
-        header, volumes = self._session.header, self._volumes()
-        lines = [*self._found.notices]
-        if header is not None and volumes and len(volumes) == len(header.channels):
+        header, lines = self._session.header, [*self._found.notices]
+        if header is not None and (volumes := self._volumes(header)):
             lines += unusual(volumes, header, self._session.metadata)
         self.line.setText("\n".join(f"⚠ {line}" for line in lines))
         self.line.setVisible(bool(lines))
 
-    def _volumes(self) -> list[Volume]:
+    def _volumes(self, header: Header) -> list[Volume]:
         """The images as far as that costs nothing: of what is computed when it is asked for, only Segment reads the voxels."""
         try:
-            if all(_is_at_hand(layer) for layer in self._layers):
-                return [volume_from_layer(layer) for layer in self._layers]
+            if len(self._layers) == len(rows(header)) and all(_is_at_hand(layer) for layer in self._layers):
+                return inputs(self._layers, header)[0]
         except InputError:  # what is wrong with them is said when they are to be segmented
             pass
         return []

@@ -12,6 +12,9 @@ from napari_film.plugin.mask_views import MaskViews
 from napari_film.plugin.sentences import told
 from napari_film.plugin.session import SegmentationSession
 
+_SAVE = {False: "Save mask as NIfTI…", True: "Save mask as PNG, TIFF or NIfTI…"}
+_NIFTI = "NIfTI (*.nii.gz *.nii)"
+
 
 class KeepPanel(QWidget):
     """Three buttons, of use once there is something to keep.
@@ -36,7 +39,7 @@ class KeepPanel(QWidget):
         self._files = files
         self._buttons = [
             _button("Keep as a layer", "film_keep", "Copy the mask to a layer of its own, that can be painted in.", self._keep),
-            _button("Save mask as NIfTI…", "film_save", "Write the mask, and beside it how it was made.", self._save),
+            _button(_SAVE[False], "film_save", "Write the mask, and beside it how it was made.", self._save),
             _button("Copy command", "film_command", "Copy the command line that makes this mask, to the clipboard.", self._copy_command),
         ]
         column = QVBoxLayout(self)
@@ -44,6 +47,7 @@ class KeepPanel(QWidget):
         for button in self._buttons:
             column.addWidget(button)
         session.progress_changed.connect(lambda done, _: self._enable(done > 0))
+        session.plan_changed.connect(lambda _: self._buttons[1].setText(_SAVE[keeping.is_picture(session)]))
         self._enable(False)
 
     def save(self, path: Path) -> None:
@@ -59,7 +63,11 @@ class KeepPanel(QWidget):
             show_error("There is no mask to keep; press Segment first.")
 
     def _save(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save mask", "mask.nii.gz", "NIfTI (*.nii.gz *.nii)")
+        if keeping.is_picture(self._session):
+            name, kinds = "mask.png", f"PNG (*.png);;TIFF (*.tif *.tiff);;{_NIFTI}"
+        else:
+            name, kinds = "mask.nii.gz", _NIFTI
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save mask", name, kinds)
         if chosen:
             with told():
                 self.save(Path(chosen))

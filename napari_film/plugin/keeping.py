@@ -11,6 +11,7 @@ from napari_film.inference.command import predict_command
 from napari_film.inference.prediction import joint_mask
 from napari_film.plugin.appearance import Provenance
 from napari_film.plugin.composition import Composition
+from napari_film.plugin.model_inputs import rows
 from napari_film.plugin.session import SegmentationSession
 
 _NO_MASK = "There is no mask yet; press Segment first."
@@ -35,14 +36,14 @@ def provenance(session: SegmentationSession, origins: Origins) -> Provenance:
 
 
 def save(path: Path, session: SegmentationSession, origins: Origins) -> None:
-    """Write the shown mask and its sidecar.
+    """Write the shown mask and its sidecar: as NIfTI, or one of a picture as PNG or TIFF, by the ending of ``path``.
 
     Raises
     ------
     InputError
         If there is no mask, or the file cannot be written.
     """
-    from napari_film import nifti
+    from napari_film import nifti, picture
 
     results = session.results
     if results is None or not results.computed.any() or session.checkpoint is None:
@@ -52,10 +53,19 @@ def save(path: Path, session: SegmentationSession, origins: Origins) -> None:
     header, reference = results.choice.header, predictions[0].prepared.reference
     content = provenance(session, origins)(results.composition())
     names = sidecar.label_names(header, [prediction.metadata for prediction in predictions], complete=results.complete)
-    nifti.write(path, mask, reference, names=names)
+    if picture.is_picture(path):
+        picture.write(path, mask)
+    else:
+        nifti.write(path, mask, reference, names=names)
     if results.complete:
         content = sidecar.with_volumes(content, mask, reference.affine)
     write_text(sidecar.sidecar_path(path), sidecar.to_json(content))
+
+
+def is_picture(session: SegmentationSession) -> bool:
+    """Whether what is open is a picture, whose mask can be one."""
+    prepared = session.prepared
+    return prepared is not None and prepared.preprocessing.slice_axis == "acquired" and prepared.shape[0] == 1
 
 
 def command(session: SegmentationSession, images: Sequence[Path | None]) -> str:
@@ -64,13 +74,15 @@ def command(session: SegmentationSession, images: Sequence[Path | None]) -> str:
     Raises
     ------
     InputError
-        If there is no mask, or an image is of no NIfTI file.
+        If there is no mask, or an image is of no file that the command can read.
     """
     results, checkpoint = session.results, session.checkpoint
     if results is None or checkpoint is None:
         raise InputError(_NO_MASK)
-    for image, channel in zip(images, results.choice.header.channels, strict=False):
+    flat = is_picture(session)
+    kind, output = ("PNG or TIFF", Path("mask.png")) if flat else ("NIfTI", Path("mask.nii.gz"))
+    for image, row in zip(images, rows(results.choice.header), strict=False):
         if image is None:
-            raise InputError(f"The image for {channel.name} was not opened from a NIfTI file; save it as one and open that.")
+            raise InputError(f"The image for {row.name} was not opened from a {kind} file; save it as one and open that.")
     files = [image for image in images if image is not None]
-    return predict_command(files, checkpoint, Path("mask.nii.gz"), results.predictions(), all_values=results.choice.all_values)
+    return predict_command(files, checkpoint, output, results.predictions(), all_values=results.choice.all_values)

@@ -6,6 +6,9 @@ closest to, it shows the world turned by Q⁻¹. That keeps volumes of one sessi
 where Q is the identity.
 
     RAS mm = to_ras @ world        world: napari's axes of the last three dimensions, in mm
+
+A picture, which has two axes, counts as the one slice of a volume: its rows and columns are the last two of the three, and
+that it has no first one is its layer's business alone.
 """
 
 from dataclasses import dataclass
@@ -35,17 +38,25 @@ class LayerGeometry:
         (4, 4), index along the layer's last three axes to napari's last three world axes, in mm.
     file
         What the file's header said, if there was a file.
+    flat
+        Whether the layer has two axes alone, rows and columns: it lacks the first of the three, along which it is one voxel.
     """
 
     grid: Grid
     order: Reorder
     world: NDArray[np.float64]
     file: FileGeometry | None = None
+    flat: bool = False
 
     @cached_property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels along the layer's last three axes."""
+    def lattice(self) -> tuple[int, int, int]:
+        """Voxels along the three axes; 1 along the first of a flat layer."""
         return self.order.grid(self.grid).shape
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along the layer's own axes: its last three, or its two."""
+        return self.lattice[1:] if self.flat else self.lattice
 
     @cached_property
     def to_ras(self) -> NDArray[np.float64]:
@@ -72,15 +83,22 @@ class LayerGeometry:
         """Turn an index along the layer's slice dimension into the N of the sliced layout, or back: it is its own inverse."""
         dimension = self.slice_dimension(slice_axis)
         against = slicing(self.grid, slice_axis).flips[0] != self.order.flips[dimension]
-        return self.shape[dimension] - 1 - index if against else index
+        return self.lattice[dimension] - 1 - index if against else index
 
     def to_layer(self, stack: NDArray[Any], slice_axis: SliceAxis) -> NDArray[Any]:
         """Show (..., N, H, W) in the layer's order; a view, so what is written to the stack shows in the layer."""
-        return self.order.apply(slicing(self.grid, slice_axis).undo(stack))
+        shown = self.order.apply(slicing(self.grid, slice_axis).undo(stack))
+        return shown[..., 0, :, :] if self.flat else shown
 
     def to_sliced(self, array: NDArray[Any], slice_axis: SliceAxis) -> NDArray[Any]:
         """Take back :meth:`to_layer`; a view."""
-        return slicing(self.grid, slice_axis).apply(self.order.undo(array))
+        whole = array[..., None, :, :] if self.flat else array
+        return slicing(self.grid, slice_axis).apply(self.order.undo(whole))
+
+
+def pictured(grid: Grid) -> LayerGeometry:
+    """Show a picture (I, J, 1) as its rows and columns (J, I), as it is stored: nobody's left and right are known of it."""
+    return LayerGeometry(grid, Reorder((2, 1, 0), (False, False, False)), REVERSED @ grid.affine @ REVERSED, flat=True)
 
 
 def displayed(volume: Volume) -> LayerGeometry:

@@ -5,6 +5,8 @@ permutation, never by a copy.
 
 Layers from elsewhere: their world axes, reversed, are taken as RAS mm, the convention of plugins that show (z, y, x). Those
 of napari-nifti mirror the display, and carry the true affine in their metadata instead, which is used.
+
+A layer of two axes, grey or in colour, is a picture (rows, columns): one slice, of pixels of 1 mm where nobody says otherwise.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_film.errors import InputError
-from napari_film.plugin.layer_geometry import REVERSED, LayerGeometry, displayed
+from napari_film.plugin.layer_geometry import REVERSED, LayerGeometry, displayed, pictured
 from napari_film.volume import FileGeometry, Grid, Reorder, Volume
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ LayerData = tuple[Any, dict[str, Any], Literal["image", "labels"]]
 
 _NAPARI_NIFTI = {"affine", "coordinate_system", "header"}
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+_NIFTI = (".nii", ".nii.gz")
+_PICTURES = (".png", ".tif", ".tiff")
 
 
 class LayerError(InputError):
@@ -38,6 +42,10 @@ class LayerError(InputError):
 
 class GeometryNeeded(LayerError):
     """A layer that does not say how large its voxels are; a person has to."""
+
+    def __init__(self, layer: "Image | Labels") -> None:
+        super().__init__(f"{layer.name} does not say how large its voxels are; give its voxel size in mm.")
+        self.layer = layer
 
 
 def layer_data_from_volume(
@@ -89,8 +97,20 @@ def layer_data_from_volume(
     return data, arguments, kind
 
 
+def layer_data_from_picture(picture: Volume, *, name: str | None = None, **extra: Any) -> LayerData:
+    """Give what ``viewer.add_image`` takes to show ``picture``, (I, J, 1) or (I, J, 1, 3 or 4); a view of its data.
+
+    ``name`` and ``extra`` are as for :func:`layer_data_from_volume`.
+    """
+    geometry = pictured(picture.grid)
+    data = geometry.order.apply(picture.data, first=0)[0]
+    ours = {"geometry": geometry, "file_name": picture.name, **extra}
+    arguments = {"name": name or Path(picture.name).stem or "picture", "rgb": data.ndim == 3, "metadata": {METADATA_KEY: ours}}
+    return data, arguments, "image"
+
+
 def geometry_of(layer: "Image | Labels") -> LayerGeometry:
-    """Give where the voxels of ``layer`` lie.
+    """Give where the voxels of ``layer`` lie; of a picture, its pixels.
 
     What we stored with the layer counts as long as its shape and its place in the display are as they were. If a person
     cropped or moved it, its voxels lie where they are seen.
@@ -98,21 +118,29 @@ def geometry_of(layer: "Image | Labels") -> LayerGeometry:
     Raises
     ------
     LayerError
-        If the layer is a colour image or has no three spatial axes.
+        If the layer is a stack of colour pictures, or has other than two or three spatial axes.
     GeometryNeeded
         If it does not say how large its voxels are.
     """
-    if getattr(layer, "rgb", False):
-        raise LayerError(f"{layer.name} is a colour (RGB) image; one number per voxel is expected, so convert it to grey values.")
-    if layer.ndim not in (3, 4):
-        raise LayerError(f"{layer.name} has {layer.ndim} axes; a volume of three axes is expected, or four with time first.")
+    flat = layer.ndim == 2
+    if getattr(layer, "rgb", False) and not flat:
+        raise LayerError(
+            f"{layer.name} is a stack of colour (RGB) pictures; one number per voxel is expected, so convert it to grey values, "
+            "or open one picture alone."
+        )
+    if layer.ndim not in (2, 3, 4):
+        raise LayerError(
+            f"{layer.name} has {layer.ndim} axes; a picture of two or a volume of three axes is expected, or four with time first."
+        )
     if not has_geometry(layer):
-        raise GeometryNeeded(f"{layer.name} does not say how large its voxels are; give its voxel size in mm.")
+        raise GeometryNeeded(layer)
     world = _world(layer)
-    a, b, c = (int(length) for length in _array(layer).shape[-3:])
+    a, b, c = (1, *_lengths(layer)) if flat else _lengths(layer)
     known = _ours(layer).get("geometry")
-    if isinstance(known, LayerGeometry) and known.shape == (a, b, c) and np.allclose(known.world, world, rtol=1e-6, atol=1e-6):
+    if isinstance(known, LayerGeometry) and known.shape == _lengths(layer) and np.allclose(known.world, world, rtol=1e-6, atol=1e-6):
         return known
+    if flat:
+        return pictured(Grid((c, b, a), REVERSED @ world @ REVERSED))
     order = Reorder((2, 1, 0), (False, False, False))
     affine = (known.to_ras if isinstance(known, LayerGeometry) else REVERSED) @ world
     if not isinstance(known, LayerGeometry) and _of_napari_nifti(layer):
@@ -123,17 +151,31 @@ def geometry_of(layer: "Image | Labels") -> LayerGeometry:
 def volume_from_layer(layer: "Image | Labels") -> Volume:
     """Give the volume that ``layer`` shows: the inverse of :func:`layer_data_from_volume`, for any layer.
 
-    Of a multiscale layer the full resolution is taken; lazy (dask) arrays are computed. Raises as :func:`geometry_of`.
+    Of a multiscale layer the full resolution is taken; lazy (dask) arrays are computed. A picture (H, W) becomes (W, H, 1), one
+    in colour (W, H, 1, 3 or 4). Raises as :func:`geometry_of`.
     """
     geometry = geometry_of(layer)
-    data = geometry.order.undo(np.asarray(_array(layer)))
-    if data.ndim == 4:
-        data = np.moveaxis(data, 0, -1)
-    return Volume(data, geometry.grid.affine, str(_ours(layer).get("file_name", "")) or str(layer.name), geometry.file)
+    data = np.asarray(_array(layer))
+    if geometry.flat:
+        data = geometry.order.undo(data[None], first=0)
+    else:
+        data = geometry.order.undo(data)
+        data = np.moveaxis(data, 0, -1) if data.ndim == 4 else data
+    return Volume(data, geometry.grid.affine, _file_name(layer), geometry.file)
+
+
+def is_picture(layer: "Image | Labels") -> bool:
+    """Whether a layer has rows and columns alone; colours are no axis of it."""
+    return bool(layer.ndim == 2)
 
 
 def has_geometry(layer: "Image | Labels") -> bool:
-    """Whether a layer says how large its voxels are: by us, by a unit of length, or by a scale or affine that is not 1."""
+    """Whether a layer says how large its voxels are: by us, by a unit of length, or by a scale or affine that is not 1.
+
+    A picture need not: its pixels are what is counted.
+    """
+    if is_picture(layer):
+        return True
     if layer.ndim not in (3, 4):
         return False  # it has no voxels
     if isinstance(_ours(layer).get("geometry"), LayerGeometry) or _of_napari_nifti(layer):
@@ -153,7 +195,9 @@ def demo_model(layer: "Image | Labels") -> str | None:
 
 
 def path_of(layer: "Image | Labels") -> Path | None:
-    """NIfTI file that a layer was read from, for what stands beside it; None if it was not, or another plugin does not say.
+    """File that a layer was read from, for what stands beside it: of a volume a NIfTI, of a picture a PNG or TIFF.
+
+    None if it was read from no such file, or another plugin does not say.
 
     A folder can name a patient: the path is to be looked at, and neither shown nor saved.
     """
@@ -161,7 +205,7 @@ def path_of(layer: "Image | Labels") -> Path | None:
     if isinstance(ours, Path):
         return ours
     source = layer.source.path
-    return Path(source) if source and str(source).lower().endswith((".nii", ".nii.gz")) else None
+    return Path(source) if source and str(source).lower().endswith(_PICTURES if is_picture(layer) else _NIFTI) else None
 
 
 def is_stand_in(layer: "Image | Labels") -> bool:
@@ -170,7 +214,7 @@ def is_stand_in(layer: "Image | Labels") -> bool:
 
 
 def mask_layer_kwargs(reference: "Image | Labels", *, name: str, names: Mapping[int, str] | None = None) -> dict[str, Any]:
-    """Give what places a (S, A, R) Labels layer exactly on ``reference`` and lets it be saved on the source grid.
+    """Give what places a Labels layer, (S, A, R) or rows and columns, exactly on ``reference`` and lets it be saved on the source grid.
 
     Raises as :func:`geometry_of`.
     """
@@ -184,7 +228,7 @@ def mask_layer_kwargs(reference: "Image | Labels", *, name: str, names: Mapping[
         "axis_labels": list(reference.axis_labels[-3:]),
         "metadata": {METADATA_KEY: {"geometry": geometry_of(reference), "file_name": str(_ours(reference).get("file_name", ""))}},
     }
-    if reference.ndim == 3:
+    if reference.ndim < 4:
         arguments["shear"] = reference.shear
     _add_names(arguments, names)
     return arguments
@@ -229,20 +273,20 @@ def contrast_limits(data: NDArray[Any]) -> tuple[float, float]:
 
 def _matrix(layer: "Image | Labels") -> NDArray[np.float64]:
     """Layer index to world (4, 4) along the last three axes, in the layer's units."""
-    ndim = layer.ndim
+    ndim, spatial = layer.ndim, min(layer.ndim, 3)
     origin = np.asarray(layer.data_to_world((0,) * ndim), dtype=np.float64)
     full = np.array([np.asarray(layer.data_to_world(row), dtype=np.float64) - origin for row in np.eye(ndim)]).T
     if ndim > 3 and (full[:-3, -3:].any() or full[-3:, :-3].any()):
         raise LayerError(f"The transform of {layer.name} mixes time and space; reset it, then set its scale.")
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = full[-3:, -3:], origin[-3:]
+    matrix, axes = np.eye(4), slice(3 - spatial, 3)
+    matrix[axes, axes], matrix[axes, 3] = full[-spatial:, -spatial:], origin[-spatial:]
     return matrix
 
 
 def _world(layer: "Image | Labels") -> NDArray[np.float64]:
     """Layer index to world (4, 4) along the last three axes, in mm; a unit that is no length is taken as mm."""
     factors = [millimetres(unit) or 1.0 for unit in layer.units[-3:]]
-    return np.asarray(np.diag([*factors, 1.0]) @ _matrix(layer), dtype=np.float64)
+    return np.asarray(np.diag([*[1.0] * (3 - len(factors)), *factors, 1.0]) @ _matrix(layer), dtype=np.float64)
 
 
 @cache  # there are few units, and pint takes its time over each, for every slice that comes into view
@@ -262,6 +306,18 @@ def _of_napari_nifti(layer: "Image | Labels") -> bool:
 
 def _array(layer: "Image | Labels") -> Any:  # numpy or dask
     return layer.data[0] if layer.multiscale else layer.data
+
+
+def _lengths(layer: "Image | Labels") -> tuple[int, ...]:
+    """Voxels along the last three axes, or the two of a picture, whose colours are no axis."""
+    shape = _array(layer).shape
+    return tuple(int(length) for length in (shape[:2] if is_picture(layer) else shape[-3:]))
+
+
+def _file_name(layer: "Image | Labels") -> str:
+    """Name of the file, without its folders, else of the layer."""
+    path = path_of(layer) if is_picture(layer) else None  # napari drops the ending of a picture's name
+    return str(_ours(layer).get("file_name", "")) or (path.name if path else str(layer.name))
 
 
 def _whole(data: NDArray[Any], label: str) -> NDArray[Any]:

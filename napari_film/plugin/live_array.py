@@ -4,7 +4,7 @@ A swap, a threshold or a new slice costs a refresh of what is in view, whatever 
 is kept. There is no ``__setitem__``: nobody can draw on it. What is read comes from one immutable source, replaced as a
 whole by the main thread; so a reader on any thread sees one mask or the other, never parts of two.
 
-Axes: those of the layer, (S, A, R) for layers of ours. q: probabilities in 256ths.
+Axes: those of the layer, (S, A, R) for volumes of ours, rows and columns for pictures. q: probabilities in 256ths.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,12 +32,11 @@ class Source(Protocol):
 
 
 class LiveArray:
-    """An array-like that asks its ``source`` anew each time; ``shape`` is that of the layer's last three axes."""
+    """An array-like that asks its ``source`` anew each time; ``shape`` is that of the layer's axes, three or a picture's two."""
 
-    ndim = 3
-
-    def __init__(self, shape: tuple[int, int, int], dtype: DTypeLike, source: Source) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, source: Source) -> None:
         self.shape = shape
+        self.ndim = len(shape)
         self.dtype = np.dtype(dtype)
         self.size = int(np.prod(shape))
         self.source = source
@@ -59,7 +58,7 @@ class LiveArray:
 class Blank:
     """Nothing to see: ``value`` everywhere."""
 
-    def __init__(self, shape: tuple[int, int, int], value: float, dtype: DTypeLike) -> None:
+    def __init__(self, shape: tuple[int, ...], value: float, dtype: DTypeLike) -> None:
         self._whole = np.broadcast_to(np.asarray(value, dtype=dtype), shape)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The editor of metadata: a dropdown per categorical field, a slider per continuous one."""
+"""The editor of metadata: a dropdown per categorical field, a slider per continuous one; what is per slice has a box of its own."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -11,6 +11,7 @@ from superqt import QLabeledDoubleSlider
 
 from napari_film.bids import Found
 from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema, Value
+from napari_film.plugin.by_slice_box import BySliceBox, decimals_of
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.value_origin import YOU, ValueOrigin, origin_of
 
@@ -31,7 +32,7 @@ class MetadataForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._fields: dict[str, CategoricalField | ContinuousField] = {}
-        self._editors: dict[str, _Choice | _Number] = {}
+        self._editors: dict[str, _Choice | _Number | BySliceBox] = {}
         self._captions: dict[str, _Caption] = {}
         self._found: dict[str, Found] = {}
         self._by_person: set[str] = set()
@@ -50,7 +51,7 @@ class MetadataForm(QWidget):
         self._editors, self._captions = {}, {}
         self._found, self._by_person = {}, set()
         for field in self._fields.values():
-            editor = _Choice(field) if isinstance(field, CategoricalField) else _Number(field)
+            editor = _editor(field)
             editor.setObjectName(field.name)
             editor.changed.connect(partial(self._chosen, field.name))
             self._editors[field.name] = editor
@@ -108,6 +109,12 @@ class MetadataForm(QWidget):
     def byPerson(self) -> set[str]:
         """The fields whose values a person chose, be they what a file or the model says or not."""
         return set(self._by_person)
+
+    def setSlice(self, place: tuple[int, int] | None) -> None:
+        """Say which slice is in view, of how many; None where there is not one. Emits nothing."""
+        for editor in self._editors.values():
+            if isinstance(editor, BySliceBox):
+                editor.setSlice(place)
 
     def setFieldEnabled(self, name: str, on: bool) -> None:
         """Let a person change the field ``name``, or not, while its value says nothing."""
@@ -193,8 +200,7 @@ class _Number(QWidget):
         super().__init__()
         self._slider: Any = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self._slider.setRange(field.minimum, field.maximum)
-        span = field.maximum - field.minimum
-        self._slider.setDecimals(0 if span >= 50 else 1 if span >= 5 else 2 if span >= 0.5 else 4)
+        self._slider.setDecimals(decimals_of(field))
         self._slider.setTracking(False)
         self._unknown = QCheckBox(UNKNOWN)
         self._unknown.setVisible(field.unknown)
@@ -220,6 +226,12 @@ class _Number(QWidget):
     def _toggled(self, on: bool) -> None:
         self._slider.setEnabled(not on)
         self.changed.emit()
+
+
+def _editor(field: CategoricalField | ContinuousField) -> _Choice | _Number | BySliceBox:
+    if isinstance(field, CategoricalField):
+        return _Choice(field)
+    return BySliceBox(field) if field.per_slice else _Number(field)
 
 
 def spoken(name: str) -> str:

@@ -17,6 +17,7 @@ from napari_film.plugin.appearance import summary
 from napari_film.plugin.choice import Choice
 from napari_film.plugin.composition import Composition
 from napari_film.plugin.errands import Cancelled, Errands
+from napari_film.plugin.keeping import is_picture
 from napari_film.plugin.layers import borrow_geometry, label_names, volume_from_layer
 from napari_film.plugin.live_array import LiveArray
 from napari_film.plugin.numbers_panel import NumbersPanel
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 _TOPIC = "numbers"
+_PIXELS = "A pixel of a picture counts as 1 mm wide, high and thick: 1 ml is 1,000 pixels."
 _SEVERAL = "The foreground of all classes counts together."
 
 
@@ -167,6 +169,7 @@ class Numbers(QObject):
                 return
         label, tolerance = panel.label(), panel.tolerance()
         counted, notices = self._what(), [_SEVERAL] if len(header.classes) > 1 else []
+        notices += [_PIXELS] if is_picture(session) else []
         axes = slicing(prepared.reference.grid, prepared.preprocessing.slice_axis).grid(prepared.reference.grid)
         voxel_mm3 = abs(float(np.linalg.det(prepared.reference.affine[:3, :3])))
 

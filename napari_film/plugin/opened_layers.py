@@ -29,6 +29,7 @@ class OpenedLayers(QObject):
 
     left = Signal(str)  # an image was removed, or has changed: a sentence, empty where a person sees what was done
     moved = Signal(int)  # another slice N of the sliced layout came into view
+    placed = Signal(object)  # which slice N is in view, of how many; None where there is not one
 
     def __init__(self, viewer: "napari.viewer.Viewer", view: SliceView) -> None:
         super().__init__(view)
@@ -119,6 +120,7 @@ class OpenedLayers(QObject):
             for name in _CHANGES:
                 getattr(layer.events, name).disconnect(self._image_changed)
         self._idle.stop()
+        self.placed.emit(None)
         resliced, self._resliced = self._resliced, []
         for stand_in in resliced:
             stand_in.give_back()
@@ -127,6 +129,9 @@ class OpenedLayers(QObject):
 
     def _moved(self, event: Any = None) -> None:
         index = self.visible
+        if self._channels:
+            geometry = self.geometry
+            self.placed.emit(None if index is None else (index, geometry.lattice[geometry.slice_dimension(self._axis)]))
         if index is not None:
             for resliced in self._resliced:
                 resliced.fill(index)

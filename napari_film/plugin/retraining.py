@@ -16,9 +16,10 @@ from napari_film.header import Header
 from napari_film.plugin.appearance import summary
 from napari_film.plugin.errands import Cancelled, Errands
 from napari_film.plugin.layer_geometry import LayerGeometry
-from napari_film.plugin.layers import geometry_of, mask_layer_kwargs, volume_from_layer
+from napari_film.plugin.layers import geometry_of, mask_layer_kwargs
 from napari_film.plugin.map_layers import rising
 from napari_film.plugin.mask_layer import OPACITY, palette
+from napari_film.plugin.model_inputs import inputs
 from napari_film.plugin.noise_panel import NoisePanel
 from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.preferences import preferences
@@ -64,7 +65,7 @@ class Retraining(QObject):
             show_error("The noise floor is that of one value in A and one in B; choose single values there.")
             return
         try:
-            volumes = [volume_from_layer(layer) for layer in layers]
+            volumes, _ = inputs(layers, choices["A"].header)
         except InputError as error:
             show_error(str(error))
             return

@@ -34,11 +34,12 @@ from napari_film.plugin.dock_memory import DockMemory
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.image_facts import ImageFacts
 from napari_film.plugin.keep_panel import KeepPanel
-from napari_film.plugin.layers import GeometryNeeded, demo_model, volume_from_layer
+from napari_film.plugin.layers import GeometryNeeded, demo_model
 from napari_film.plugin.mask_form import MaskForm
 from napari_film.plugin.mask_views import MaskViews
 from napari_film.plugin.metadata_editor import MetadataEditor
 from napari_film.plugin.model_card import ModelCard
+from napari_film.plugin.model_inputs import inputs, rows, suits
 from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.preferences import Preferences, preferences
 from napari_film.plugin.retraining import Retraining
@@ -137,9 +138,9 @@ class SegmentWidget(QWidget):
         """Segment the chosen images under the chosen metadata; a mask of the same images is shown anew, not twice."""
         with told():
             layers = self.channel_form.value()
-            volumes = self._volumes(layers)
+            given = self._inputs(layers)
             header = self.session.header
-            if volumes is None or header is None:
+            if given is None or header is None:
                 return
             chosen = [layer for layer in layers if layer is not None]
             if chosen == self.layers.channels:
@@ -149,7 +150,8 @@ class SegmentWidget(QWidget):
             self.layers.open(chosen, header.preprocessing.slice_axis)
             wanted = preferences()
             self.session.set_memory(wanted.kept_masks_bytes)
-            self.session.segment(volumes, device=wanted.device, precision=wanted.precision)
+            volumes, notices = given
+            self.session.segment(volumes, notices=notices, device=wanted.device, precision=wanted.precision)
 
     def show_tab(self, widget: QWidget) -> None:
         """Bring the page to the front that ``widget`` stands on."""
@@ -199,6 +201,7 @@ class SegmentWidget(QWidget):
         self.run_panel.cancel_clicked.connect(session.cancel)
         self.layers.left.connect(self._layers_left)
         self.layers.moved.connect(session.set_visible)
+        self.layers.placed.connect(self.metadata.form.setSlice)
         self.views.left.connect(session.forget)
         self.workbench.stepped.connect(self.facts.chosen)
         self.views.cleaning.told.connect(self.mask_form.setStatus)
@@ -224,22 +227,17 @@ class SegmentWidget(QWidget):
         if sentence:
             show_info(sentence)
 
-    def _volumes(self, layers: Sequence["Image | None"]) -> list[Volume] | None:
-        """Give the chosen images; None where the person did not want to say how large the voxels are."""
+    def _inputs(self, layers: Sequence["Image | None"]) -> tuple[list[Volume], tuple[str, ...]] | None:
+        """Give the chosen images and what was done to them; None where the person did not want to say how large the voxels are."""
         header = self.session.header
         if header is None:
             raise InputError("No model is chosen; choose one first.")
-        volumes = []
-        for layer, channel in zip(layers, header.channels, strict=True):
-            if layer is None:
-                raise InputError(f"No image is chosen for {channel.name}; open one and choose it.")
+        while True:
             try:
-                volumes.append(volume_from_layer(layer))
-            except GeometryNeeded:
-                if not ask_voxel_size(layer, self):
+                return inputs(layers, header)
+            except GeometryNeeded as error:
+                if not ask_voxel_size(error.layer, self):
                     return None
-                volumes.append(volume_from_layer(layer))
-        return volumes
 
     def _layer_inserted(self, event: Any) -> None:
         self._offer_demo_model(event.value)
@@ -266,7 +264,7 @@ class SegmentWidget(QWidget):
         self.workbench.show_checkpoint(header)
         if self.session.checkpoint is not None:
             self.memory.recall(self.session.checkpoint)  # before the images' files are asked, who know better
-        self.channel_form.setChannels(header.channels if header else ())
+        self.channel_form.setChannels(rows(header), lambda layer: suits(layer, header))
 
     def _show_thresholds(self) -> None:
         """Show the thresholds that the model has for what is chosen in the slot that is edited."""

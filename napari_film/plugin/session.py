@@ -268,14 +268,19 @@ class SegmentationSession:
         """Say which source slice (along N) is in view: it is computed first, then those around it."""
         self._computation.look_at(index)
 
-    def segment(self, volumes: Sequence[Volume], *, device: DeviceName = "auto", precision: PrecisionName = "auto") -> None:
-        """Segment ``volumes``, one per channel, the reference first, under the chosen condition values."""
+    def segment(
+        self, volumes: Sequence[Volume], *, notices: Sequence[str] = (), device: DeviceName = "auto", precision: PrecisionName = "auto"
+    ) -> None:
+        """Segment ``volumes``, one per channel, the reference first, under the chosen condition values.
+
+        ``notices`` are what a person should know of how the volumes came to be; they are told and saved with the others.
+        """
         header = self.header
         if header is None or self._checkpoint is None or self._state is State.CLOSED:
             return
         self.forget()
         self._sources = tuple(volume.name for volume in volumes)
-        self._computation.open(volumes, self._checkpoint, header, device=device, precision=precision)
+        self._computation.open(volumes, self._checkpoint, header, notices=notices, device=device, precision=precision)
         self._set_state(State.RUNNING)
 
     def cancel(self) -> None:

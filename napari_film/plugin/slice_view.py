@@ -30,12 +30,14 @@ _CHOICES: dict[Convention, str] = {
     "radiological": "Radiological (right is left)",
     "neurological": "Neurological (right is right)",
 }
+_AS_STORED: Camera = ("towards", "down", "right")  # napari's own: rows downwards, columns to the right
 
 
 class SliceView(QWidget):
     """A switch between conventions, a line that says along which axis the slices run, and the letters.
 
-    The camera's orientation is the viewer's, so it is set only while a layer says where the patient's sides are.
+    The camera's orientation is the viewer's, so it is set only while a layer says where the patient's sides are. A picture has
+    none: it is shown as any viewer shows it, its first row at the top.
     """
 
     valueChanged = Signal(str)
@@ -46,6 +48,7 @@ class SliceView(QWidget):
         self._reference: Image | Labels | None = None
         self._letters: EdgeLetters | None = None
         self._told: SliceAxis | None = None
+        self._turned = False  # whether the camera was turned here
         self._switch = Dropdown()
         self._switch.setObjectName("film_convention")
         for convention, text in _CHOICES.items():
@@ -106,7 +109,7 @@ class SliceView(QWidget):
         self._told = slice_axis
         dims = self._viewer.dims
         dims.ndisplay = 2
-        order = dims_order(geometry.letters, geometry.anatomical(slice_axis), dims.ndim)
+        order = tuple(range(dims.ndim)) if geometry.flat else dims_order(geometry.letters, geometry.anatomical(slice_axis), dims.ndim)
         if tuple(dims.order) != order:
             dims.order = order
         self._turn_camera()
@@ -117,8 +120,10 @@ class SliceView(QWidget):
         None where there is not one: in 3D, when the view was turned to another axis, beside the layer, or while that is being removed.
         """
         geometry = geometry_of(layer)
-        axis = self._dims_axis(geometry, slice_axis)
         dims = self._viewer.dims
+        if geometry.flat:
+            return 0 if dims.ndisplay == 2 else None
+        axis = self._dims_axis(geometry, slice_axis)
         if dims.ndim < 3 or axis in dims.displayed:
             return None
         point = np.zeros(4)
@@ -127,12 +132,14 @@ class SliceView(QWidget):
         index = np.linalg.solve(geometry.world, point)[:3]
         dimension = geometry.slice_dimension(slice_axis)
         place = int(np.rint(index[dimension]))
-        return geometry.slice_of(place, slice_axis) if 0 <= place < geometry.shape[dimension] else None
+        return geometry.slice_of(place, slice_axis) if 0 <= place < geometry.lattice[dimension] else None
 
     def show_slice(self, layer: "Image | Labels", slice_axis: SliceAxis, number: int) -> None:
         """Bring slice ``number`` of the sliced layout of ``layer`` in view."""
         geometry = geometry_of(layer)
-        index = np.array([*np.subtract(geometry.shape, 1) / 2, 1.0])
+        if geometry.flat:
+            return  # it has one
+        index = np.array([*np.subtract(geometry.lattice, 1) / 2, 1.0])
         index[geometry.slice_dimension(slice_axis)] = geometry.slice_of(number, slice_axis)
         axis = self._dims_axis(geometry, slice_axis)
         place = axis - self._viewer.dims.ndim
@@ -151,19 +158,28 @@ class SliceView(QWidget):
         units = (self._viewer.dims.units or layer.units)[-3:]
         return np.array([millimetres(unit) or 1.0 for unit in units])
 
-    def _world_letters(self) -> tuple[str, str, str] | None:
-        """Where the world axes point: by the layer that is segmented, else by the first that knows."""
+    def _known(self) -> LayerGeometry | None:
+        """Of the layer that is segmented, else of the first that knows; of a picture where no volume does."""
         layers = list(self._viewer.layers)
         if self._reference not in layers:
             self._reference = None
             self._told = None
+        picture = None
         for layer in [self._reference] if self._reference is not None else layers:
             if layer is self._reference or METADATA_KEY in layer.metadata:
                 try:
-                    return geometry_of(layer).letters
+                    known = geometry_of(layer)
                 except InputError:
                     continue
-        return None
+                if not known.flat:
+                    return known
+                picture = picture or known
+        return picture
+
+    def _world_letters(self) -> tuple[str, str, str] | None:
+        """Where the world axes point; None where nobody knows, or a picture is segmented."""
+        known = self._known()
+        return None if known is None or known.flat else known.letters
 
     def _directions(self) -> tuple[str, str, str] | None:
         """Letters of the depth, vertical and horizontal world axes; None where time is among them or nobody knows."""
@@ -185,12 +201,18 @@ class SliceView(QWidget):
         self.valueChanged.emit(self.value())
 
     def _turn_camera(self, event: Any = None) -> None:
-        directions = self._directions()
+        directions, known = self._directions(), self._known()
         if directions is not None:
-            wanted = camera_orientation(directions, self.value())
-            if wanted != self._camera():
-                self._viewer.scene.camera.orientation = wanted
+            self._turn(camera_orientation(directions, self.value()))
+            self._turned = True
+        elif (known is not None and known.flat) or (self._turned and self._viewer.dims.ndim < 3):
+            self._turn(_AS_STORED)
+            self._turned = False
         self._show_letters()
+
+    def _turn(self, wanted: Camera) -> None:
+        if wanted != self._camera():
+            self._viewer.scene.camera.orientation = wanted
 
     def _show_letters(self, event: Any = None) -> None:
         if self._letters is None and self._emitters:
@@ -198,15 +220,19 @@ class SliceView(QWidget):
             self._letters = EdgeLetters(canvas) if canvas is not None else None
         if self._letters is not None:
             self._letters.setValue(self.letters())
-        self._line.setText(
-            f"The model works on {self._told} slices: what is in view is one of them." if self._told and self._is_turned() else ""
-        )
-        if self._told and not self._is_turned():
-            self._line.setText(f"The model works on {self._told} slices; the view is turned to another axis.")
+        self._line.setText(self._said())
         self._line.setVisible(bool(self._line.text()))
 
+    def _said(self) -> str:
+        """How what is in view stands to the model's slices; nothing of a picture, which is one."""
+        if not self._told or (self._reference is not None and geometry_of(self._reference).flat):
+            return ""
+        if self._is_turned():
+            return f"The model works on {self._told} slices: what is in view is one of them."
+        return f"The model works on {self._told} slices; the view is turned to another axis."
+
     def _is_turned(self) -> bool:
-        if self._told is None or self._reference is None:
+        if self._told is None or self._reference is None or geometry_of(self._reference).flat:
             return False
         return self._dims_axis(geometry_of(self._reference), self._told) not in self._viewer.dims.displayed
 

@@ -4,15 +4,16 @@ import math
 from dataclasses import dataclass
 
 from napari_film.bids import Found
-from napari_film.conditioning import Value
+from napari_film.conditioning import BY_SLICE, Value
 
 YOU = "you"
 DEFAULT = "default"
+PROGRAM = "filled in by the program"
 
 
 @dataclass(frozen=True)
 class ValueOrigin:
-    """``name`` is a file's name, YOU or DEFAULT; ``contradicted`` is what a file says instead, where it says something else."""
+    """``name`` is a file's name, YOU, DEFAULT or PROGRAM; ``contradicted`` is what a file says instead, where it says something else."""
 
     name: str
     contradicted: Found | None = None
@@ -34,6 +35,8 @@ def origin_of(value: Value, *, default: Value, found: Found | None, by_person: b
     """
     agrees = found is not None and _same(value, found.value)
     contradicted = None if agrees else found
+    if value == BY_SLICE:  # whoever chose that, the number of each slice is the program's
+        return ValueOrigin(PROGRAM, contradicted)
     if by_person:
         return ValueOrigin(YOU, contradicted)
     if found is not None and agrees:

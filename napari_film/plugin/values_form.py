@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QMouseEvent
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataError, MetadataSchema, Value
+from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema, Value
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken
 
@@ -213,7 +213,8 @@ class _Points(QLineEdit):
     def setAll(self, on: bool) -> None:
         low, high = self._field.minimum, self._field.maximum
         points = [low + (high - low) * point / (_POINTS - 1) for point in range(_POINTS)]
-        self.setText(", ".join(f"{point:.6g}" for point in points) if on else "")
+        words = [f"{point:.6g}" for point in points] + [BY_SLICE] * bool(self._field.per_slice)
+        self.setText(", ".join(words) if on else "")
         self.changed.emit()
 
     def setCurrent(self, value: Value) -> None:

@@ -276,7 +276,8 @@ def test_frames_where_one_image_is_expected(dock, make_checkpoint, make_volume, 
     ("data", "arguments", "sentence"),
     [
         (np.zeros((8, 9, 3), np.uint8), {"rgb": True}, "colour (RGB)"),
-        (np.zeros((8, 9)), {}, "has 2 axes"),
+        (np.zeros((8, 9)), {}, "is a picture of two axes; tiny takes volumes, in axial slices"),
+        (np.zeros((2, 8, 9, 3), np.uint8), {"rgb": True}, "stack of colour (RGB) pictures"),
         (np.zeros((2, 2, 4, 8, 9)), {}, "has 5 axes"),
     ],
 )

@@ -176,8 +176,7 @@ def test_layer_without_geometry_needs_it():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (Image(np.zeros((3, 4, 5, 3), np.uint8), rgb=True), "colour"),
-        (Image(np.zeros((4, 5))), "2 axes"),
+        (Image(np.zeros((3, 4, 5, 3), np.uint8), rgb=True), "stack of colour"),
         (Image(np.zeros((2, 2, 3, 4, 5))), "5 axes"),
     ],
 )
@@ -271,8 +270,6 @@ def test_few_voxels_along_the_last_axis_are_no_colours(make_napari_viewer_proxy,
     assert np.array_equal(volume_from_layer(layer).data, volume.data)
 
 
-@pytest.mark.parametrize(
-    "layer", [Image(np.zeros((5, 6))), Image(np.zeros((40, 41, 3), np.uint8), rgb=True), Image(np.zeros((1, 2, 3, 4, 5)))]
-)
+@pytest.mark.parametrize("layer", [Image(np.zeros((3, 40, 41, 3), np.uint8), rgb=True), Image(np.zeros((1, 2, 3, 4, 5)))])
 def test_what_is_no_volume_has_no_voxel_size(layer):
     assert not has_geometry(layer)
