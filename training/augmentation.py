@@ -2,6 +2,7 @@
 
 A patch reads the slice at    x = c + s R(a) (p - p0)    p a voxel of the patch, p0 its middle; c, s, a are drawn.
 
+Where places count, the patch is upright (a = 0) and says where it lies: see `Patch.position`.
 No flip belongs to it: left and right are not alike (liver and spleen), nor front and back; `flips` has them, for who asks.
 Axes: C channels, K classes, (h, w).
 """
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from napari_film.models.position import Position
 
 ROTATION = math.radians(10)
 SCALE = 0.12  # natural log
@@ -63,6 +66,21 @@ class Patch:
         """Give the patch in the middle of a slice of ``shape``, on its voxels."""
         return cls(size, tuple((side - 1) / 2 + ((side - length) % 2) / 2 for side, length in zip(shape, size, strict=True)))  # type: ignore[arg-type]
 
+    def position(self, whole: tuple[int, int]) -> Position:
+        """Say where the patch lies in an image whose ``whole`` is (h, w); it must be upright.
+
+        Pixel i of it was read at c + s (i - p0), and the middle of pixel x of the whole is x + 0.5 from its edge.
+
+        Raises
+        ------
+        ValueError
+            If it is rotated.
+        """
+        if self.angle:
+            raise ValueError(f"a patch rotated by {self.angle} has no position")
+        top, left = (c + 0.5 - self.scale * side / 2 for c, side in zip(self.centre, self.size, strict=True))
+        return Position(top, left, float(whole[0]), float(whole[1]), self.scale)
+
     def apply(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the patch out of ``image`` (C, h, w) and ``mask`` (K, h, w), together; outside the slice its edge goes on."""
         height, width = image.shape[1:]
@@ -83,13 +101,22 @@ class Patch:
         return torch.stack(changed), cut_mask
 
 
-def draw_patch(rng: np.random.Generator, shape: tuple[int, int], size: tuple[int, int], *, channels: int = 1) -> Patch:
-    """Draw a patch of ``size`` from slices of ``shape`` with ``channels`` channels."""
+def draw_patch(
+    rng: np.random.Generator, shape: tuple[int, int], size: tuple[int, int], *, channels: int = 1, upright: bool = False
+) -> Patch:
+    """Draw a patch of ``size`` from slices of ``shape`` with ``channels`` channels; an ``upright`` one is not rotated."""
     centre = []
     for side, length in zip(shape, size, strict=True):
         room = max(side - length, 0) / 2 + SHIFT * side
         centre.append((side - 1) / 2 + rng.uniform(-room, room))
-    intensity = tuple(
+    intensity = draw_intensity(rng, channels)
+    angle, scale = rng.uniform(-ROTATION, ROTATION), math.exp(rng.uniform(-SCALE, SCALE))
+    return Patch(size, (centre[0], centre[1]), 0.0 if upright else angle, scale, intensity)
+
+
+def draw_intensity(rng: np.random.Generator, channels: int) -> tuple[Intensity, ...]:
+    """Draw what is done to each of ``channels`` channels."""
+    return tuple(
         Intensity(
             gamma=math.exp(rng.uniform(-GAMMA, GAMMA)),
             gain=1 + rng.uniform(-CONTRAST, CONTRAST),
@@ -99,4 +126,3 @@ def draw_patch(rng: np.random.Generator, shape: tuple[int, int], size: tuple[int
         )
         for _ in range(channels)
     )
-    return Patch(size, (centre[0], centre[1]), rng.uniform(-ROTATION, ROTATION), math.exp(rng.uniform(-SCALE, SCALE)), intensity)

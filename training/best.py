@@ -34,7 +34,11 @@ class KeepBest(lightning.Callback):
         dice = float(trainer.callback_metrics[MEAN_DICE])
         if dice > self.dice and isinstance(pl_module, TrainingModule):
             weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in pl_module.network.state_dict().items()}
-            self._weights = deaf(weights, self.header.metadata_schema) if pl_module.recipe.training.prior == "none" else weights
+            self._weights = (
+                deaf(weights, self.header.metadata_schema, self.header.architecture)
+                if pl_module.recipe.training.prior == "none"
+                else weights
+            )
             if trainer.is_global_zero:
                 self._write()
             self.dice, self.epoch = dice, trainer.current_epoch + 1

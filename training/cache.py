@@ -30,7 +30,7 @@ from .fingerprint import Measures
 from .prepared import IMAGES, LABELS, PreparedCase, write_case
 from .recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 ENTRY = "entry.json"
 
 _DAY = 24 * 60 * 60  # s
@@ -60,6 +60,7 @@ class _Entry(BaseModel, frozen=True):
 
     key: _Key
     shape: tuple[int, int, int, int]
+    whole: tuple[int, int]
     shown: dict[int, tuple[int, ...]]
     measures: Measures
     files: dict[str, _File]
@@ -112,7 +113,7 @@ class Cache:
         for label, slices in entry.shown.items():
             shown[label] = np.zeros(entry.shape[0], dtype=np.bool_)
             shown[label][list(slices)] = True
-        return PreparedCase(case, folder, entry.shape, shown, entry.measures)
+        return PreparedCase(case, folder, entry.shape, entry.whole, shown, entry.measures)
 
     def content_hash(self, path: Path) -> str:
         """SHA-256 of ``path``; a file that did not change since it was last asked for is not read."""
@@ -143,14 +144,14 @@ class Cache:
         own = self._unfinished / secrets.token_hex(8)
         try:
             own.mkdir()
-            shape, shown, measures = write_case(own, case, recipe)
+            written = write_case(own, case, recipe)
             files = {}
             for name in (IMAGES, LABELS):
                 with (own / name).open("rb") as file:
                     os.fsync(file.fileno())  # or a power failure could leave a whole entry with empty files
                 found = (own / name).stat()
                 files[name] = _File(size=found.st_size, mtime_ns=found.st_mtime_ns)
-            entry = _Entry(key=key, shape=shape, shown=shown, measures=measures, files=files)
+            entry = _Entry(key=key, files=files, **vars(written))
             (own / ENTRY).write_text(entry.model_dump_json(), encoding="utf-8")
             return self._publish(own, folder, entry)
         except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from napari_film.errors import InputError
 from napari_film.sample_data import write_phantom
 
 from .cases.case import Case
@@ -15,6 +16,9 @@ from .processes import is_first
 from .progress import counted
 from .recipe import Recipe
 from .recipe.data import Phantom, Source
+
+TABLES = {"clevr_seg": "quadrant.tsv", "cardiac": "cases.tsv"}
+"""Phantoms that are no BIDS folder, and the table of theirs that is read where a recipe names none."""
 
 
 def find_cases(recipe: Recipe, output: Path, *, data: Path | None, console: Console) -> tuple[tuple[Case, ...], str]:
@@ -32,7 +36,14 @@ def _drawn(source: Source, output: Path, console: Console) -> Source:
     """Give the source with its phantom in place."""
     if source.phantom is None:
         return source
-    return source.model_copy(update={"phantom": None, "bids": _phantom_folder(source.phantom, output, console)})
+    folder = _phantom_folder(source.phantom, output, console)
+    table = source.phantom.table or TABLES.get(source.phantom.kind, "")
+    if not table:
+        return source.model_copy(update={"phantom": None, "bids": folder})
+    if not (folder / table).is_file():
+        tables = ", ".join(sorted(path.name for path in folder.glob("*.tsv"))) or "none"
+        raise InputError(f"The phantom {source.phantom.kind} has no table {table}; it has {tables}.")
+    return source.model_copy(update={"phantom": None, "table": folder / table})
 
 
 def _title(source: Source) -> str:

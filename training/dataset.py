@@ -4,6 +4,7 @@ Axes: C channels, M columns of the condition, (h, w) the padded network grid, K 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from torch.utils.data import Dataset
 
 from napari_film.conditioning import UNKNOWN, MetadataSchema, Value
 
-from .augmentation import Patch, draw_patch
+from .augmentation import Patch, draw_intensity, draw_patch
 from .cache import Cache
 from .cases.case import Case, given
-from .flips import draw_flips, flip_metadata, flip_slice
+from .flips import draw_flips, flip_metadata, flip_position, flip_slice
 from .prepared import PreparedCase
 from .recipe import Recipe
 from .sampling import Sample
@@ -33,8 +34,8 @@ def prepare_cases(
     return tuple(prepared)
 
 
-class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Gives for a `Sample` the image (C, h, w), the condition (M,) and the truth (K, h, w), each float32.
+class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
+    """Gives for a `Sample` the image (C, h, w), the condition (M,), the truth (K, h, w) and the numbers of its `Position` (5,): float32.
 
     Whatever is drawn (patch, intensity, metadata dropout) depends on (seed, epoch, index) alone.
     """
@@ -44,6 +45,7 @@ class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.recipe = recipe
         self.schema: MetadataSchema = recipe.metadata_schema()
         largest = np.max([case.shape[2:] for case in cases], axis=0)
+        self._upright = recipe.keeps_upright
         self.patch: tuple[int, int] = recipe.training.patch or (int(largest[0]), int(largest[1]))
 
     def metadata(self, sample: Sample, rng: np.random.Generator) -> dict[str, Value]:
@@ -54,21 +56,34 @@ class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor]]):
                 told[field.name] = UNKNOWN
         return told
 
-    def __getitem__(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([self.recipe.training.seed, sample.epoch, sample.index])
         source = self.cases[sample.case]
         truth = source.truth_of(sample.slice, self.recipe, sample.value)
         told = self.metadata(sample, rng)
-        shape = source.shape[2:]
         image = torch.from_numpy(source.images[sample.slice].astype(np.float32))
-        if self.recipe.training.augmentation:
-            patch = draw_patch(rng, shape, self.patch, channels=len(image))
-        else:
-            patch = Patch.centred(shape, self.patch)
+        patch = self._patch(rng, source.shape)
         image, mask = patch.apply(image, torch.from_numpy(truth))
         flips = draw_flips(rng, self.recipe.training.flips)
-        condition = self.schema.encode(flip_metadata(told, flips, self.recipe))
-        return flip_slice(image, flips, self.recipe), torch.from_numpy(condition), flip_slice(mask, flips, self.recipe)
+        condition = self.schema.encode(flip_metadata(told, flips, self.recipe)).tolist()
+        condition = self.schema.at_slice(condition, sample.slice, source.shape[0])
+        # A rotated patch has none; then nothing looks at it.
+        position = patch.position(source.whole) if self._upright else source.position
+        position = flip_position(position, self.patch, flips, self.recipe)
+        return (
+            flip_slice(image, flips, self.recipe),
+            torch.tensor(condition, dtype=torch.float32),
+            flip_slice(mask, flips, self.recipe),
+            torch.tensor(position, dtype=torch.float32),
+        )
+
+    def _patch(self, rng: np.random.Generator, shape: tuple[int, int, int, int]) -> Patch:
+        """Draw a patch of slices (n, C, h, w) of ``shape``, distorted as far as the recipe says."""
+        _, channels, height, width = shape
+        if self.recipe.training.augmentation is True:
+            return draw_patch(rng, (height, width), self.patch, channels=channels, upright=self._upright)
+        patch = Patch.centred((height, width), self.patch)
+        return replace(patch, intensity=draw_intensity(rng, channels)) if self.recipe.training.augmentation == "intensity" else patch
 
 
 class ValidationCases(Dataset[PreparedCase]):

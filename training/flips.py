@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_film.conditioning import UNKNOWN, Value
+from napari_film.models.position import Position
 
 from .recipe import Recipe
 from .recipe.fields import Axis
@@ -27,10 +28,21 @@ def flip_slice(stack: Tensor, axes: Sequence[Axis], recipe: Recipe) -> Tensor:
     return torch.flip(stack, [plane.index(axis) - 2 for axis in axes]) if axes else stack
 
 
+def flip_position(position: Position, size: tuple[int, int], axes: Sequence[Axis], recipe: Recipe) -> Position:
+    """Say where a patch of ``size`` (h, w) at ``position`` lies in the mirror image of its whole."""
+    down, across = IN_PLANE[recipe.preprocessing.slice_axis]
+    if down in axes:
+        position = position._replace(top=position.height - position.top - position.pitch * size[0])
+    if across in axes:
+        position = position._replace(left=position.width - position.left - position.pitch * size[1])
+    return position
+
+
 def flip_metadata(told: Mapping[str, Value], axes: Sequence[Axis], recipe: Recipe) -> dict[str, Value]:
     """Give the metadata that are right for an image mirrored along ``axes``."""
     moved = dict(told)
     for field in recipe.fields:
-        if field.spatial in axes and moved[field.name] != UNKNOWN:
-            moved[field.name] = field.mirrored(moved[field.name])
+        for axis in axes:
+            if moved[field.name] != UNKNOWN:
+                moved[field.name] = field.mirrored(moved[field.name], axis)
     return moved

@@ -16,10 +16,11 @@ from torch.nn import functional
 
 from napari_film.conditioning import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
+from napari_film.models.position import Position
 from napari_film.models.unet import ConditionedUNet
 
 from .cases.case import given
-from .losses import soft_dice_loss, soft_dice_loss_per_condition
+from .losses import focal_loss, soft_dice_loss, soft_dice_loss_per_condition
 from .prepared import PreparedCase
 from .recipe import Recipe
 from .scoring import dice_score
@@ -47,23 +48,26 @@ class TrainingModule(lightning.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.recipe.training.learning_rate, fused=fused)
 
     def on_train_epoch_start(self) -> None:
-        """Set the learning rate: a cosine from the recipe's to zero over all epochs, by the number of the epoch alone.
+        """Set the learning rate, by the number of the epoch alone: the recipe's, or a cosine from that to zero over all epochs.
 
         So it depends on nothing before, and a resumed training with another number of epochs follows the new cosine.
         """
         training = self.recipe.training
+        part = (1 + math.cos(math.pi * self.current_epoch / training.epochs)) / 2 if training.schedule == "cosine" else 1.0
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = training.learning_rate * (1 + math.cos(math.pi * self.current_epoch / training.epochs)) / 2
+            group["lr"] = training.learning_rate * part
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Key what dropout draws by (seed, epoch, batch, process), so that it depends on nothing before."""
         key = np.random.SeedSequence([self.recipe.training.seed, self.current_epoch, batch_idx, self.global_rank])
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Loss of images (B, C, H, W) under conditions (B, M) against the truth (B, K, H, W)."""
-        images, conditions, truth = batch
-        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), self.network.modulations(conditions)).float()
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of images (B, C, H, W) under conditions (B, M), each at its position (B, 5), against the truth (B, K, H, W)."""
+        images, conditions, truth, positions = batch
+        images = images.contiguous(memory_format=torch.channels_last)
+        modulations = self.network.modulations(conditions)
+        logits = self.network.logits(images, modulations, Position(*positions.unbind(1)), conditions).float()
         settings = self.recipe.training
         if settings.dice_over == "batch":
             loss = soft_dice_loss(logits.sigmoid(), truth)
@@ -71,6 +75,10 @@ class TrainingModule(lightning.LightningModule):
             loss = soft_dice_loss_per_condition(logits.sigmoid(), truth, conditions)
         if settings.loss == "dice+bce":
             loss = loss + functional.binary_cross_entropy_with_logits(logits, truth)
+        elif settings.loss == "focal+dice":
+            loss = loss + focal_loss(logits, truth)
+        if settings.sigma_penalty and "inside" in self.network.architecture.places:
+            loss = loss + settings.sigma_penalty * self.network.window_penalty(modulations)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=self.trainer.world_size > 1)
         return loss
 
@@ -124,12 +132,17 @@ class TrainingModule(lightning.LightningModule):
     @torch.no_grad()
     def segment(self, case: PreparedCase, value: str, slices: slice = slice(None)) -> NDArray[np.bool_]:
         """Mask (n, K, h, w) of the ``slices`` of ``case`` told ``value``, at the default threshold."""
-        condition = torch.from_numpy(self._schema.encode(given(self.recipe, case.case, value)))[None].to(self.device)
-        film = self.network.modulations(condition)
+        encoded = self._schema.encode(given(self.recipe, case.case, value)).tolist()
+        count = case.shape[0]
+        numbers = range(count)[slices]
         masks = []
         stack = case.images[slices]
         for start in range(0, len(stack), VALIDATION_BATCH):
+            part = numbers[start : start + VALIDATION_BATCH]
+            told = [self._schema.at_slice(encoded, k, count) for k in (part if self._schema.is_by_slice(encoded) else part[:1])]
+            conditions = torch.tensor(told, dtype=torch.float32, device=self.device)
             images = torch.from_numpy(stack[start : start + VALIDATION_BATCH].astype(np.float32)).to(self.device)
-            logits = self.network.logits(images.contiguous(memory_format=torch.channels_last), film)
+            images = images.contiguous(memory_format=torch.channels_last)
+            logits = self.network.logits(images, self.network.modulations(conditions), case.position, conditions)
             masks.append((logits.float().sigmoid() >= DEFAULT_THRESHOLD / 256).cpu().numpy())
         return np.concatenate(masks)

@@ -1,7 +1,7 @@
 """What a training looks like on the way: learning curves, and outlines on a few validation slices.
 
 Both are PNG files that each validation replaces. Axes: (h, w) a slice of the network grid, its first rows drawn at the bottom, so
-that head or front is up.
+that head or front is up; of slices as they were acquired at the top, as their files have them.
 """
 
 from collections.abc import Sequence
@@ -99,6 +99,8 @@ def overlays(examples: Sequence[Example], module: TrainingModule, title: str) ->
             truth = example.case.truth_of(example.number, module.recipe, example.value)
             mask = module.segment(example.case, told, slice(example.number, example.number + 1))[0]
             _panel(place, example.case.images[example.number, 0].astype(np.float32), truth, mask)
+            if module.recipe.preprocessing.slice_axis == "acquired":
+                place.invert_yaxis()
             dice = dice_score(mask, truth)
             words = [
                 example.value,

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film import nifti
 from napari_film.errors import InputError
+from napari_film.models.position import Position
 from napari_film.preprocessing import Prepared, prepare
 from napari_film.volume import Volume
 
 from .cases.case import Case
+from .cases.image import read_images
 from .cases.mask import read_mask
 from .fingerprint import Measures, measure
 from .recipe import Recipe
@@ -38,7 +39,9 @@ class PreparedCase:
     folder
         Its entry in the cache.
     shape
-        (n, C, h, w) of the images.
+        (n, C, h, w) of the images, padded.
+    whole
+        (h, w) of the images without padding.
     shown
         For each label of the mask, whether each slice shows it: (n,).
     measures
@@ -48,6 +51,7 @@ class PreparedCase:
     case: Case
     folder: Path
     shape: tuple[int, int, int, int]
+    whole: tuple[int, int]
     shown: Mapping[int, NDArray[np.bool_]]
     measures: Measures
 
@@ -60,6 +64,11 @@ class PreparedCase:
     def labels(self) -> NDArray[np.uint8]:
         """Integers as in the mask, 0 in the padding, (n, h, w); mapped anew each time."""
         return self._map(LABELS)
+
+    @property
+    def position(self) -> Position:
+        """Where a slice lies in the whole image: it begins where that does."""
+        return Position(0.0, 0.0, float(self.whole[0]), float(self.whole[1]))
 
     @property
     def size(self) -> int:
@@ -95,16 +104,21 @@ class PreparedCase:
 
 def open_case(case: Case, recipe: Recipe) -> Prepared:
     """Read the images of ``case`` and make them ready, by the recipe's preprocessing."""
-    return prepare([nifti.read(path) for path in case.images], recipe.checkpoint_preprocessing())
+    return prepare(read_images(case.images, recipe.checkpoint_preprocessing()), recipe.checkpoint_preprocessing())
 
 
-def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int, int, int], dict[int, tuple[int, ...]], Measures]:
+@dataclass(frozen=True)
+class Written:
+    """What was written of a case: see `PreparedCase`; ``shown`` has the slices that show each label."""
+
+    shape: tuple[int, int, int, int]
+    whole: tuple[int, int]
+    shown: dict[int, tuple[int, ...]]
+    measures: Measures
+
+
+def write_case(folder: Path, case: Case, recipe: Recipe) -> Written:
     """Prepare ``case`` into the empty ``folder``, slice by slice.
-
-    Returns
-    -------
-    tuple
-        The shape of the images, the slices that show each label, and what the images were like.
 
     Raises
     ------
@@ -113,8 +127,7 @@ def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int
     OSError
         If the disk is full.
     """
-    volumes = [nifti.read(path) for path in case.images]
-    prepared = prepare(volumes, recipe.checkpoint_preprocessing())
+    prepared = open_case(case, recipe)
     labels = prepared.labels(read_mask(case.mask, soft=recipe.data.soft_masks))
     slices, height, width = len(labels), *prepared.padded_shape
     padding = [(0, padded - side) for padded, side in zip((height, width), labels.shape[1:], strict=True)]
@@ -124,7 +137,8 @@ def write_case(folder: Path, case: Case, recipe: Recipe) -> tuple[tuple[int, int
     _write(folder / LABELS, np.dtype(np.uint8), (slices, height, width), (np.pad(one, padding) for one in labels))
     shown = {int(label): tuple(np.flatnonzero((labels == label).any(axis=(1, 2))).tolist()) for label in np.unique(labels) if label}
     volumes = [Volume(channel.data, channel.grid.affine) for channel in prepared.channels]
-    return shape, shown, measure(volumes, prepared.preprocessing.slice_axis)
+    measures = measure(volumes, prepared.preprocessing.slice_axis)
+    return Written(shape, (int(labels.shape[1]), int(labels.shape[2])), shown, measures)
 
 
 def _write(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], slices: Any) -> None:

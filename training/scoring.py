@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film import nifti
 from napari_film.checkpoint import Checkpoint
 from napari_film.inference.predictor import Predictor
 from napari_film.volume import GeometryError, Volume, reordering
 
 from .cases.case import Case, given, given_values
+from .cases.image import read_images
 from .cases.mask import read_mask
 from .recipe import Recipe
 
@@ -62,7 +62,7 @@ def read_cases(
     predictor = Predictor(checkpoint, precision="float32")
     readings = []
     for case in cases:
-        prepared = predictor.prepare([nifti.read(path) for path in case.images])
+        prepared = predictor.prepare(read_images(case.images, checkpoint.header.preprocessing))
         truths = truths_of(case, prepared.reference, recipe)
         for value in given_values(recipe):
             probabilities = predictor.predict(prepared, given(recipe, case, value)).probabilities()

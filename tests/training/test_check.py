@@ -752,7 +752,7 @@ def test_the_suggested_lines_are_a_recipe(tmp_path: Path, capsys: pytest.Capture
     ended(capsys, "phantom", "abdomen", str(folder), "--subjects", "3")
     suggestion = check(str(folder), recipe="abdomen").suggestion
     assert suggestion is not None
-    text = suggestion.toml().replace("[model]", '[model]\nname = "pasted"\nfilm = "none"')
+    text = suggestion.toml().replace("[model]", '[model]\nname = "pasted"\nplaces = "none"')
     recipe: Recipe = parse_recipe(
         text + f'\n[data]\nbids = "{folder}"\n[[classes]]\nname = "organ"\nlabels = [1, 2, 3]\n', name="pasted.toml"
     )

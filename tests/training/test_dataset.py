@@ -51,11 +51,12 @@ def test_a_sample_is_drawn_anew_every_epoch_and_again_the_same(context_recipe: R
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     for other in (Sample(0, 2, "astrocytoma", 5, 7), Sample(0, 2, "astrocytoma", 4, 8)):
         assert not torch.equal(first[0], slices[other][0])
-    image, condition, truth = first
+    image, condition, truth, position = first
     assert image.shape == (2, 16, 16)
     assert condition.shape == (4,)
     assert truth.shape == (1, 16, 16)
-    assert image.dtype == condition.dtype == truth.dtype == torch.float32
+    assert position.shape == (5,)
+    assert image.dtype == condition.dtype == truth.dtype == position.dtype == torch.float32
 
 
 def test_unknown_is_sampled_as_often_as_the_recipe_says(context_recipe: Recipe, cases: tuple[PreparedCase, ...]) -> None:

@@ -104,7 +104,7 @@ def test_a_killed_data_worker_is_told(run: Callable[..., Fitted], tmp_path: Path
     draw = TrainingSlices.__getitem__
     parent = os.getpid()
 
-    def killed(self: TrainingSlices, sample: Sample) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def killed(self: TrainingSlices, sample: Sample) -> tuple[torch.Tensor, ...]:
         if sample.epoch == 1 and os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
         return draw(self, sample)

@@ -114,7 +114,7 @@ def test_a_target_field_is_trained_and_scored_per_value(write_recipe: Callable[.
 
 def test_a_plain_network_needs_no_field(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
     field = '[[fields]]\nname = "tumor_type"\nvalues = ["astrocytoma", "ependymoma", "hemangioblastoma"]\nunknown = true\n'
-    fitted = run(write_recipe((field, ""), ("depth = 1", 'depth = 1\nfilm = "none"'), ("epochs = 2", "epochs = 1")), tmp_path / "run")
+    fitted = run(write_recipe((field, ""), ("depth = 1", 'depth = 1\nplaces = "none"'), ("epochs = 2", "epochs = 1")), tmp_path / "run")
     assert list(fitted.scores["tables"]["test"]["core"]) == ["all"]
 
 

@@ -75,7 +75,11 @@ def test_each_axis_is_mirrored_in_half_of_the_cases() -> None:
             r"mirrored front-back has another side; say which by mirror",
         ),
         ('["up-down"]', SIDE.replace("mirror = true", ""), r"an image mirrored up-down has another position; say which by mirror"),
-        ('["diagonal"]', SIDE, r"training\.flips\.1 is 'diagonal'; input should be 'left-right', 'front-back' or 'up-down'"),
+        (
+            '["diagonal"]',
+            SIDE,
+            r"training\.flips\.1 is 'diagonal'; input should be 'left-right', 'front-back', 'up-down', 'hori",
+        ),
     ],
 )
 def test_flips_that_cannot_be_right_are_refused(flips: str, fields: str, message: str) -> None:

@@ -104,7 +104,7 @@ def test_every_condition_of_every_field_gives_the_same_film() -> None:
     network = ConditionedUNet(Architecture(depth=1, width=4, channels=1, classes=1, condition=SCHEMA.width, places=("film",) * 4))
     weights: Mapping[str, Tensor] = network.state_dict()
     before = weights[FIRST_LAYER].clone()
-    changed = deaf(weights, SCHEMA)
+    changed = deaf(weights, SCHEMA, network.architecture)
     assert torch.equal(weights[FIRST_LAYER], before)  # the network in training is left as it is
     network.load_state_dict(changed)
     told = [{"tumor_type": kind, "age": age} for kind in (*TYPES, UNKNOWN) for age in (0.0, 12.5, 100.0, UNKNOWN)]
@@ -113,7 +113,7 @@ def test_every_condition_of_every_field_gives_the_same_film() -> None:
         assert place is not None
         torch.testing.assert_close(place.gamma, place.gamma[-1:].expand_as(place.gamma), rtol=0, atol=1e-6)
     plain_network = ConditionedUNet(replace_film(network.architecture))
-    assert FIRST_LAYER not in deaf(plain_network.state_dict(), SCHEMA)
+    assert FIRST_LAYER not in deaf(plain_network.state_dict(), SCHEMA, plain_network.architecture)
 
 
 def replace_film(architecture: Architecture) -> Architecture:
@@ -131,7 +131,7 @@ def test_told_one_constant_it_learns_the_task_too(write_recipe: Callable[..., Pa
     longer += ("model.width=8", "model.depth=2", *SETTINGS[2:])
     dice: dict[str, list[float]] = {}
     for seed in range(3):
-        for arm, setting in {"constant": "training.prior=none", "plain": "model.film=none"}.items():
+        for arm, setting in {"constant": "training.prior=none", "plain": "model.places=none"}.items():
             recipe, text = load_recipe(str(write_recipe()), [*longer, setting, f"training.seed={seed}"])
             rows = fit(recipe, text, tmp_path / f"{arm}-{seed}").scores["tables"]["test"]["core"].values()
             dice.setdefault(arm, []).append(float(np.mean([next(iter(row.values())) for row in rows])))

@@ -89,7 +89,7 @@ def test_a_label_that_a_data_set_lacks_is_never_shown_as_background(two: Path, t
         for sample in sampler:
             case = prepared[sample.case]
             seen.add((case.case.source, sample.value))
-            _, condition, truth = slices[sample]
+            _, condition, truth, _ = slices[sample]
             assert condition.tolist() == ([1.0, 0.0] if case.case.source == "A" else [0.0, 1.0])
             assert bool(truth.any()) == bool(case.shows(recipe, sample.value)[sample.slice])
     assert seen == {("A", "large"), ("data1", "small")}

@@ -26,6 +26,19 @@ def test_film_everywhere_decoder_and_none() -> None:
     assert places('"decoder"') == ("none", "none", "film", "film")
     assert places('"none"') == ("none",) * 4
     assert places("[true, false, false, true]") == ("film", "none", "none", "film")
+    parse_recipe(CONTEXT_RECIPE.replace("depth = 1", 'depth = 1\nplaces = "decoder"'), name="r")
+
+
+@pytest.mark.parametrize("kind", ["film", "inside", "guide"])
+def test_places_by_a_word_and_a_kind_or_one_by_one(kind: str) -> None:
+    def places(keys: str) -> tuple[str, ...]:
+        return parse_recipe(CONTEXT_RECIPE.replace("depth = 1", f"depth = 1\n{keys}"), name="r").architecture().places
+
+    assert places(f'conditioning = "{kind}"') == (kind,) * 4
+    assert places(f'places = "bottom"\nconditioning = "{kind}"') == ("none", kind, "none", "none")
+    assert places(f'places = ["none", "film", "{kind}", "none"]') == ("none", "film", kind, "none")
+    with pytest.raises(RecipeError, match="conditioning stands beside a list of places"):
+        places(f'places = ["none", "film", "guide", "none"]\nconditioning = "{kind}"')
 
 
 def test_a_target_field_is_the_class_and_names_labels() -> None:
@@ -53,9 +66,15 @@ def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
         (("epochs = 2", "epoch = 2"), r"^r\.toml: training\.epoch is not a key of a recipe; allowed here: epochs, samples"),
         (("epochs = 2", "epochs = 'two'"), r"^r\.toml: training\.epochs is 'two'; input should be a valid integer"),
         (("epochs = 2", "epochs = 0"), r"training\.epochs is 0; input should be greater than or equal to 1"),
-        (('"sagittal"', '"oblique"'), r"preprocessing\.slice_axis is 'oblique'; input should be 'axial', 'coronal' or 'sagittal'"),
-        (("depth = 1", 'depth = 1\nfilm = "head"'), r"model\.film"),
-        (("depth = 1", "depth = 1\nfilm = [true]"), r"model: film has 1 flags; a network of depth 1 has 4 places"),
+        (
+            ('"sagittal"', '"oblique"'),
+            r"slice_axis is 'oblique'; input should be 'axial', 'coronal', 'sagittal' or 'acquired'",
+        ),
+        (
+            ("depth = 1", 'depth = 1\nfilm = "head"'),
+            r"model: places has 'head'; give one of everywhere, decoder, bottom, none, or a list",
+        ),
+        (("depth = 1", "depth = 1\nfilm = [true]"), r"model: places has 1 words; a network of depth 1 has 4 places"),
         (('name = "tiny"\n', ""), r"model\.name is missing"),
         (('name = "tiny"', 'name = "../tiny"'), r"model\.name is '\.\./tiny'"),
         (('suffix = "T2w"', 'sufix = "T2w"'), r"channels\.2\.suffix is missing|channels\.2\.sufix is not a key"),
@@ -76,7 +95,7 @@ def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
         (("unknown = true", "bins = [1]"), r"fields\.1: field 'tumor_type' has 1 bins between 3 values; one fewer is needed"),
         (("unknown = true", 'unit = "mm"'), r"fields\.1: unit belongs to a number: give bins, or kind = 'continuous'"),
         (("unknown = true", 'mirror = { astrocytoma = "ependymoma" }'), r"fields\.1: mirror belongs to a field with spatial"),
-        (("unknown = true", 'spatial = "left"'), r"fields\.1\.spatial is 'left'; input should be 'left-right', 'front-back' or 'up-down'"),
+        (("unknown = true", 'spatial = "left"'), r"fields\.1\.spatial\.1 is 'left'; input should be 'left-right', 'front-back', 'up-down'"),
         (
             ("unknown = true", 'spatial = "left-right"\nmirror = { astrocytoma = "glioma" }'),
             r"fields\.1: mirror names 'glioma', which is not among the values: astrocytoma",
@@ -103,13 +122,16 @@ def test_a_target_cannot_be_unknown_or_lack_film() -> None:
     with pytest.raises(RecipeError, match="cannot be unknown"):
         parse_recipe(TARGET_RECIPE.replace('role = "target"', 'role = "target"\nunknown = true'), name="r")
     with pytest.raises(RecipeError, match="could not be told organ"):
-        parse_recipe(TARGET_RECIPE.replace("depth = 1", 'depth = 1\nfilm = "none"'), name="r")
+        parse_recipe(TARGET_RECIPE.replace("depth = 1", 'depth = 1\nplaces = "none"'), name="r")
     with pytest.raises(RecipeError, match="labels needs one entry for each of: large, small"):
         parse_recipe(TARGET_RECIPE.replace("small = [2]", "tiny = [2]"), name="r")
 
 
 def test_a_missing_recipe_lists_the_bundled_ones() -> None:
-    with pytest.raises(RecipeError, match=r"spine is no file and no recipe of this package; give a path, or one of: abdomen, spinal_tumor"):
+    with pytest.raises(
+        RecipeError,
+        match=r"spine is no file and no recipe of this package; .* one of: abdomen, cardiac, clevr_seg, spinal_tumor",
+    ):
         load_recipe("spine")
 
 
@@ -142,14 +164,15 @@ def test_values_of_a_mirrored_image() -> None:
     side = '[[fields]]\nname = "side"\nvalues = ["left", "right", "both"]\nunknown = true\nspatial = "left-right"\n'
     place = '[[fields]]\nname = "x"\nkind = "continuous"\nminimum = -1\nmaximum = 1\nunknown = true\nspatial = "left-right"\n'
     field = with_fields(side + 'mirror = { left = "right" }').fields[1]
-    assert [field.mirrored(value) for value in ("left", "right", "both", UNKNOWN)] == ["right", "left", "both", UNKNOWN]
-    assert field.movable
-    assert not with_fields(side).fields[1].movable
+    assert [field.mirrored(value, "left-right") for value in ("left", "right", "both", UNKNOWN)] == ["right", "left", "both", UNKNOWN]
+    assert field.movable("left-right")
+    assert field.mirrored("left", "up-down") == "left"
+    assert not with_fields(side).fields[1].movable("left-right")
     number = with_fields(place + "mirror = true").fields[1]
-    assert [number.mirrored(value) for value in (0.25, -1.0, UNKNOWN)] == [-0.25, 1.0, UNKNOWN]
+    assert [number.mirrored(value, "left-right") for value in (0.25, -1.0, UNKNOWN)] == [-0.25, 1.0, UNKNOWN]
     with pytest.raises(RecipeError, match=r"fields\.2: mirror needs a range that is the same on both sides of 0; it is 0 to 1"):
         with_fields(place.replace("-1", "0") + "mirror = true")
-    assert with_fields('[[fields]]\nname = "a"\nvalues = ["b"]').fields[1].movable
+    assert with_fields('[[fields]]\nname = "a"\nvalues = ["b"]').fields[1].movable("left-right")
 
 
 def test_a_soft_mask_is_one_structure() -> None:

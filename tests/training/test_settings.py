@@ -15,8 +15,8 @@ from .conftest import CONTEXT_RECIPE, TARGET_RECIPE
     [
         ("training.epochs=3", lambda recipe: recipe.training.epochs == 3),
         ("training.learning_rate = 2e-4", lambda recipe: recipe.training.learning_rate == 2e-4),
-        ("model.film=decoder", lambda recipe: recipe.model.film == "decoder"),
-        ('model.film="decoder"', lambda recipe: recipe.model.film == "decoder"),
+        ("model.places=decoder", lambda recipe: recipe.model.places == "decoder"),
+        ('model.places="decoder"', lambda recipe: recipe.model.places == "decoder"),
         ("training.patch=[32, 32]", lambda recipe: recipe.training.patch == (32, 32)),
         ("training.patch.2=24", lambda recipe: recipe.training.patch == (16, 24)),
         ("training.augmentation=false", lambda recipe: not recipe.training.augmentation),

@@ -34,7 +34,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mri_spine_bids
 
 
 def recipe_of(*changes: tuple[str, str], fields: str = "") -> Recipe:
-    text = ONE_CHANNEL + fields if fields else ONE_CHANNEL.replace('"cord"\n', '"cord"\nfilm = "none"\n', 1)
+    text = ONE_CHANNEL + fields if fields else ONE_CHANNEL.replace('"cord"\n', '"cord"\nplaces = "none"\n', 1)
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_film.conditioning import UNKNOWN, MetadataError, Value, folded
+from napari_film.conditioning import BY_SLICE, UNKNOWN, MetadataError, Value, folded
 from napari_film.errors import InputError
 
 from ..recipe import Recipe
@@ -123,7 +123,9 @@ def _file(path: Path | None, record: Record, problem: str) -> Path:
 
 
 def _value(field: FieldRecipe, record: Record) -> Value:
-    """Give the value of a context field: what was understood, or *unknown*."""
+    """Give the value of a context field: what was understood, or *unknown*; of one that is per slice, that the program fills it in."""
+    if field.kind == "continuous" and field.per_slice:
+        return BY_SLICE
     if field.name in record.understood:
         return record.understood[field.name]
     if field.unknown:

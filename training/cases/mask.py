@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_film import nifti
+from napari_film import nifti, picture
 from napari_film.volume import Volume, pieces
 
 from .case import ManifestError
@@ -16,7 +16,7 @@ def read_mask(path: Path, *, soft: bool = False) -> Volume:
     Parameters
     ----------
     path
-        A NIfTI file.
+        A NIfTI file, or a picture.
     soft
         Whether it may hold fractional values, the part of each voxel that belongs to the structure. Half of it or more is label 1,
         less is background: loss and scores know whole voxels.
@@ -26,7 +26,7 @@ def read_mask(path: Path, *, soft: bool = False) -> Volume:
     ManifestError
         If it holds fractional values and may not, or values that are no parts.
     """
-    volume = nifti.read(path)
+    volume = picture.read_labels(path) if picture.is_picture(path) else nifti.read(path)
     if volume.data.dtype.kind != "f":
         return volume
     fraction = next((found[0] for part in pieces(volume.data) if (found := part[part != np.rint(part)]).size), None)

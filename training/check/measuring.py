@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film import nifti
+from napari_film import nifti, picture
 from napari_film.errors import InputError
 from napari_film.resampling import inside, positions
 from napari_film.volume import Grid, Volume, canonical, reordering
@@ -124,7 +124,7 @@ def _measure_group(records: Sequence[Record], *, frames: tuple[str, ...]) -> lis
     for record in records:
         own = list(problems)
         mask, foreground = None, None
-        volume = _read(record.mask, f"{_image_of(record)} has no mask", own)
+        volume = _read(record.mask, f"{_image_of(record)} has no mask", own, labels=True)
         if volume is not None:
             mask = _measure(volume, _frame(volume), label_names=True, path=record.mask)
             if reference is not None and sample is not None:
@@ -145,7 +145,7 @@ def _image_of(record: Record) -> str:
     return named(record) if first is None else first.name
 
 
-def _read(path: Path | None, otherwise: str, problems: list[Problem]) -> Volume | None:
+def _read(path: Path | None, otherwise: str, problems: list[Problem], *, labels: bool = False) -> Volume | None:
     if path is None:
         problems.append(Problem(f"{otherwise}; add the file, or take the case out of the data.", missing=True))
     elif not path.is_file():
@@ -154,7 +154,7 @@ def _read(path: Path | None, otherwise: str, problems: list[Problem]) -> Volume 
         )
     else:
         try:
-            return nifti.read(path)
+            return picture.read_labels(path) if labels and picture.is_picture(path) else picture.read_image(path)
         except InputError as error:
             problems.append(Problem(str(error), missing=False))
     return None
@@ -187,7 +187,7 @@ def _measure(volume: Volume, data: NDArray[Any], *, label_names: bool = False, p
         size=(int(i), int(j), int(k)),
         spacing=seen.spacing,
         percentiles=_percentiles(sample),
-        names=nifti.label_names(path) if label_names and path is not None else {},
+        names=nifti.label_names(path) if label_names and path is not None and not picture.is_picture(path) else {},
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film import nifti
 from napari_film.checkpoint import load_checkpoint
 from napari_film.comparison.scores import dice, volume_ml
 from napari_film.conditioning import UNKNOWN, Value
@@ -16,6 +15,7 @@ from napari_film.inference.predictor import Predictor
 from napari_film.preprocessing import Prepared
 
 from ..cases.case import Case, given, given_values
+from ..cases.image import read_images
 from ..recipe import Recipe
 from ..scoring import truths_of
 from .measures import Measures, Truth
@@ -62,6 +62,7 @@ class Runner:
         self.recipe = recipe
         self._network = Predictor(load_checkpoint(replicate.network.path), device=device, precision="float32")
         header = replicate.network.header
+        self._preprocessing = header.preprocessing
         self._silence = nothing_told(header) if header.metadata_schema.fields and all(f.unknown for f in header.metadata_schema) else None
         self._control = None
         if replicate.control is not None:
@@ -70,7 +71,7 @@ class Runner:
 
     def open(self, case: Case) -> Prepared:
         """Prepare the images of ``case``, once for all networks and values."""
-        return self._network.prepare([nifti.read(path) for path in case.images])
+        return self._network.prepare(read_images(case.images, self._preprocessing))
 
     def predictions(self, prepared: Prepared, case: Case, *, order: Sequence[int] | None = None) -> dict[str, Prediction]:
         """Segment ``prepared`` under each value that can be given, and without prior; ``order`` as of `Predictor`."""

@@ -13,9 +13,13 @@ from .part import Names, Part
 
 
 class Phantom(Part):
-    """A synthetic data set, generated where there is none yet."""
+    """A synthetic data set, generated where there is none yet.
+
+    ``table`` is the one of its tables that is read, where it has several; "" for the one that it is drawn for.
+    """
 
     kind: str
+    table: str = Field(default="", pattern=r"^([A-Za-z0-9_-]+\.tsv)?$")
     subjects: int = Field(ge=3)
     seed: int = Field(default=0, ge=0)
     one_organ_per_scan: bool = False

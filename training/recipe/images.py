@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from napari_film.preprocessing import Normalisation
+from napari_film.volume import SliceAxis
 
 from .part import Names, Part
 
@@ -49,10 +50,12 @@ class ClassRecipe(Part):
 class PreprocessingRecipe(Part):
     """As the checkpoint's preprocessing; ``spacing`` is mm along R, A, S, and 0 keeps the image's own.
 
-    ``fourth_axis`` says what the fourth axis of a 4D file is: frames, of which the first counts, or the channels of the recipe.
+    The slice axis "acquired" takes slices as the file has them, whatever their obliquity, and pictures; ``spacing`` is then along
+    columns, rows and slices. ``fourth_axis`` says what the fourth axis of a 4D file is: frames, of which the first counts, or the
+    channels of the recipe.
     """
 
-    slice_axis: Literal["axial", "coronal", "sagittal"]
+    slice_axis: SliceAxis
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fourth_axis: Literal["frame", "channels"] = "frame"
 

@@ -18,7 +18,7 @@ from .fields import CategoricalRecipe, FieldRecipe
 from .images import ChannelRecipe, ClassRecipe, PreprocessingRecipe
 from .network import Model
 from .part import Part
-from .training import IN_PLANE, Training
+from .training import IN_IMAGE, IN_PLANE, Training
 
 
 class Recipe(Part):
@@ -52,10 +52,10 @@ class Recipe(Part):
             raise ValueError(f"[[classes]] and the target field {target.name!r} both say what to segment; keep one")
         if target is not None and self.training.prior == "none":
             raise ValueError(f'training.prior is "none", so the network could not be told {target.name}; use "known"')
-        if set(self.model.places) != {"none"} and not self.fields:
-            raise ValueError('[[fields]] is missing: film needs a field, or is "none"')
-        if target is not None and set(self.model.places) == {"none"}:
-            raise ValueError(f'film is "none", so the network could not be told {target.name}; use "everywhere"')
+        if self.model.told and not self.fields:
+            raise ValueError('[[fields]] is missing: a network that is told metadata needs one, or model.places is "none"')
+        if target is not None and not self.model.told:
+            raise ValueError(f'model.places is "none", so the network could not be told {target.name}; use "everywhere"')
         for source in self.data.all_sources():
             for value in source.labelled:
                 if target is None:
@@ -65,6 +65,19 @@ class Recipe(Part):
                     raise ValueError(f"data: labelled names {value!r}, which {target.name} does not have; choose from: {choices}")
         if self.data.soft_masks and any(labels != (1,) for value in self._label_values() for labels in self.class_labels(value)):
             raise ValueError("data.soft_masks: a soft mask holds one structure, whose label is 1; give labels = [1] everywhere")
+        for field in self.fields:
+            if set(field.spatial) & IN_IMAGE and self.preprocessing.slice_axis != "acquired":
+                raise ValueError(
+                    f"{field.name}: {field.spatial[0]} is of slices as they were acquired and of pictures; "
+                    f"of {self.preprocessing.slice_axis} slices name the axis of the body"
+                )
+        self._flips_are_known()
+        self._places_stay_known()
+        if self.training.patch and any(side % 2**self.model.depth for side in self.training.patch):
+            raise ValueError(f"training.patch {self.training.patch} does not have sides that are multiples of {2**self.model.depth}")
+        return self
+
+    def _flips_are_known(self) -> None:
         for axis in self.training.flips:
             plane = IN_PLANE[self.preprocessing.slice_axis]
             if axis not in plane:
@@ -72,14 +85,39 @@ class Recipe(Part):
                     f"training.flips: {self.preprocessing.slice_axis} slices can be mirrored {' and '.join(plane)}, not {axis}"
                 )
             for field in self.fields:
-                if field.spatial == axis and not field.movable:
+                if not field.movable(axis):
                     raise ValueError(
                         f"training.flips: an image mirrored {axis} has another {field.name}; "
                         f"say which by mirror in that field, or leave {axis} out"
                     )
-        if self.training.patch and any(side % 2**self.model.depth for side in self.training.patch):
-            raise ValueError(f"training.patch {self.training.patch} does not have sides that are multiples of {2**self.model.depth}")
-        return self
+
+    def _places_stay_known(self) -> None:
+        """Refuse what moves an image under a network that is told of places in it and not what part of it is shown.
+
+        A place in the body moves along with the body.
+        """
+        spatial = [field.name for field in self.fields if set(field.spatial) & IN_IMAGE]
+        if not spatial or self.looks_at_position:
+            return
+        advice = 'or give the network places by conditioning = "inside", or by coordinates = true'
+        if self.training.augmentation is True:
+            raise ValueError(
+                f'training.augmentation moves slices, and this network is not told where {spatial[0]} lies then; use "intensity", {advice}'
+            )
+        if self.training.patch:
+            raise ValueError(
+                f"training.patch cuts slices, and this network is not told where {spatial[0]} lies then; leave it out, {advice}"
+            )
+
+    @property
+    def looks_at_position(self) -> bool:
+        """Whether the network is told where in the whole image a patch lies."""
+        return self.architecture().looks_at_position
+
+    @property
+    def keeps_upright(self) -> bool:
+        """Whether patches are not rotated: a position has no angle, and a place turned about another is another one."""
+        return self.looks_at_position or any(set(field.spatial) & IN_IMAGE for field in self.fields)
 
     def metadata_schema(self) -> MetadataSchema:
         """Give the fields as a checkpoint stores them. A column that two fields are made of is another name of none of them."""
@@ -125,22 +163,20 @@ class Recipe(Part):
 
     def checkpoint_preprocessing(self) -> Preprocessing:
         """Give the preprocessing as a checkpoint stores it, and as training and inference use it."""
+        architecture = self.architecture()
         return Preprocessing(
             slice_axis=self.preprocessing.slice_axis,
             spacing=tuple(length or None for length in self.preprocessing.spacing),
             normalisation=tuple(entry.normalisation() for entry in self.channels),
             fourth_axis=self.preprocessing.fourth_axis,
-            divisor=max(16, 2**self.model.depth),
+            divisor=max(16, architecture.divisor) if architecture.classic else architecture.divisor,
         )
 
     def architecture(self) -> Architecture:
         """Give the network that the recipe asks for."""
         return Architecture(
-            depth=self.model.depth,
-            width=self.model.width,
             channels=len(self.channels),
             classes=len(self.class_names()),
             condition=self.metadata_schema().width,
-            places=self.model.places,
-            dropout=self.model.dropout,
+            **self.model.layout(),
         )

@@ -13,8 +13,11 @@ IN_PLANE: Mapping[str, tuple[Axis, Axis]] = {
     "axial": ("front-back", "left-right"),
     "coronal": ("up-down", "left-right"),
     "sagittal": ("up-down", "front-back"),
+    "acquired": ("vertical", "horizontal"),
 }
-"""What rows and columns of a slice run along, by slice axis."""
+"""What rows and columns of a slice run along, by slice axis: an axis of the body, or of the image."""
+
+IN_IMAGE: frozenset[Axis] = frozenset(IN_PLANE["acquired"])
 
 
 class Training(Part):
@@ -23,6 +26,10 @@ class Training(Part):
     ``prior`` is "none" for the control arm of an experiment: every field is told *unknown*, in training and after it.
     ``batch`` is that of one device; an epoch's samples are divided among the devices. ``workers`` read and distort slices
     beside the training; None leaves their number to the machine, and no result depends on it.
+
+    ``augmentation`` may be "intensity": grey values alone are changed, and slices stay where they are. ``sigma_penalty`` weighs the
+    mean square of INSIDE's σ before its activation, which keeps windows from growing without end; 0 where there is no INSIDE.
+    ``schedule`` is what the learning rate does: a cosine down to 0 over all epochs, or nothing.
     """
 
     epochs: int = Field(default=100, ge=1)
@@ -31,11 +38,13 @@ class Training(Part):
     patch: tuple[int, int] | None = None
     foreground: float = Field(default=0.75, ge=0, le=1)
     learning_rate: float = Field(default=1e-3, gt=0, le=100)
-    loss: Literal["dice", "dice+bce"] = "dice"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    loss: Literal["dice", "dice+bce", "focal+dice"] = "dice"
     dice_over: Literal["batch", "condition"] = "batch"
+    sigma_penalty: float = Field(default=1e-3, ge=0, le=100)
     prior: Literal["known", "none"] = "known"
     metadata_dropout: float = Field(default=0.25, ge=0, le=1)
-    augmentation: bool = True
+    augmentation: bool | Literal["intensity"] = True
     flips: tuple[Axis, ...] = ()
     validate_every: int = Field(default=1, ge=1)
     patience: int = Field(default=50, ge=1)
