@@ -147,12 +147,12 @@ class Heart:
         return inside, s - (self.right_base + outflow * (self.outflow_base - self.right_base))
 
     def right_volume(self) -> float:
-        """Return the right ventricle's volume in mL, on a lattice of 4 mm."""
-        u, v, s = np.meshgrid(np.arange(-96, 20, 4.0), np.arange(-70, 62, 4.0), np.arange(-18, 118, 4.0), indexing="ij")
+        """Return the right ventricle's volume in mL, on a lattice of 5 mm."""
+        u, v, s = np.meshgrid(np.arange(-98, 18, 5.0), np.arange(-70, 62, 5.0), np.arange(-12, 108, 5.0), indexing="ij")
         inside, below = self.right(u, v, s)
         depth = s - self.left.base
         outside = np.hypot(u, v) - self.left.outer(depth, np.arctan2(v, u))
-        return float((soft(np.minimum(inside, np.where(depth > 0, outside, inside)), 4.0) * soft(below, 4.0)).sum()) * 0.064
+        return float((soft(np.minimum(inside, np.where(depth > 0, outside, inside)), 5.0) * soft(below, 5.0)).sum()) * 0.125
 
     def basins(self, u: Array, v: Array, s: Array) -> tuple[Array, Array]:
         """Return the distances to the blood of the atria, and of the great arteries, mm; both lie above the valves."""

@@ -36,7 +36,7 @@ class Look:
         return cls(
             float(np.clip(rng.normal(1, 0.06), 0.85, 1.15)),
             float(np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
-            float(rng.uniform(0.06, 0.2)),
+            float(rng.uniform(0.03, 0.12)),
             float(rng.uniform(0.8, 3.0)),
             float(rng.uniform(0.025, 0.06)),
             float(rng.uniform(0.04, 0.12)),
@@ -80,7 +80,7 @@ def paint_heart(
 
     # Blood: flow through an open valve, or out of the aortic one, is darker than blood at rest.
     jet = np.exp(-(((depth - (6 if systole else 12)) / 12) ** 2) - ((radius / 14) ** 2))
-    moving = blood * (1 - (0.35 if systole else 0.2) * look.slow / 0.2 * jet)
+    moving = blood * (1 - (3.0 if systole else 1.7) * look.slow * jet)
     image = paint(image, soft(np.maximum(atria, arteries), width), moving)
     rough = look.trabeculae * np.clip(0.6 + 0.6 * texture, 0, 2)
     image = paint(image, soft(np.minimum(right, below + 3), width), blood)

@@ -21,7 +21,7 @@ PHASES = ("ED", "ES")
 def draw_form(rng: np.random.Generator, patient: Patient) -> Form:
     """Draw what stays of ``patient``'s heart while it beats."""
     group = patient.group
-    thick = float(rng.uniform(0.25, 0.65)) if group == "HCM" else float(rng.uniform(0.0, 0.15))
+    thick = float(rng.uniform(0.3, 0.55)) if group == "HCM" else float(rng.uniform(0.0, 0.15))
     angle = float(rng.normal(-2.6, 0.35))  # the septum in front, where hypertrophy is commonest
     # The three territories: anterior and septal, lateral, inferior.
     territory = float(rng.choice([-2.0, -0.2, 1.7], p=(0.5, 0.15, 0.35))) + float(rng.normal(0, 0.2))
@@ -36,7 +36,7 @@ def draw_form(rng: np.random.Generator, patient: Patient) -> Form:
         (float(rng.normal(-0.75, 0.15)), float(rng.normal(1.3, 0.18))),
         Draw(4.8, 0.6, 3.6, 6.2)(rng),
         (float(np.clip(rng.normal(0, 0.05), -0.1, 0.1)), float(np.clip(rng.normal(0, 0.05), -0.1, 0.1))),
-        float(rng.uniform(2, 5)),
+        float(rng.uniform(0, 3)),
         float(np.clip(rng.lognormal(1.3, 0.4), 1.5, 8)),
         SmoothField.draw(rng, (-110, -90, -40), (90, 90, 130), 9.0),
     )
@@ -66,7 +66,7 @@ def beat(patient: Patient, form: Form) -> tuple[Heart, Heart]:
         (closed, 2.0 + patient.right_descent, -form.right_lift + 0.6 * patient.right_descent, 24.0, patient.right_volumes[1]),
     ):
         heart = Heart(left, base, outflow, reach - base, 1.0, atrium)
-        width = brentq(lambda w, heart=heart, volume=volume: replace(heart, right_width=w).right_volume() - volume, 1.0, 90.0, xtol=0.05)
+        width = brentq(lambda w, heart=heart, volume=volume: replace(heart, right_width=w).right_volume() - volume, 1.0, 90.0, xtol=0.1)
         hearts.append(replace(heart, right_width=float(width)))
     return hearts[0], hearts[1]
 

@@ -81,17 +81,15 @@ def plan_stack(rng: np.random.Generator, protocol: Protocol, patient: Patient, h
     rotation = np.array([[1, 0, 0], [0, cu, -su], [0, su, cu]]) @ np.array([[cv, 0, sv], [0, 1, 0], [-sv, 0, cv]])
     rotation = rotation @ np.array([[ct, -st, 0], [st, ct, 0], [0, 0, 1]])
     left = hearts[0].left
-    end = left.length + left.tip + float(rng.uniform(3, 7))
-    first = float(rng.uniform(0.35, 0.65)) * patient.descent  # between the rings' two places
-    above = hearts[0].outflow_base - protocol.thickness / 2
-    short = bool(rng.random() < SHORT)
-    distance = max(protocol.thickness + protocol.gap, (end - above) / (SLICES[1] - 1.5), 8.0)
+    first = float(rng.uniform(0.35, 0.65)) * patient.descent  # between the mitral ring's two places
+    above, end = hearts[0].outflow_base - 3, left.length + left.tip + float(rng.uniform(-1, 2))
+    distance = max(protocol.thickness + protocol.gap, (end - above) / (SLICES[1] - 2))
     distance = min(float(np.ceil(2 * distance) / 2), 10.0)
-    before = 0 if short else int(np.ceil((first - above) / distance))
-    behind = int(np.ceil((end - first) / distance))
-    if short:
-        behind = min(int(rng.integers(SLICES[0], SLICES[0] + 3)) - 1, behind)
-    count = min(before + behind + 1, SLICES[1])
+    before, behind = int(np.ceil((first - above) / distance)), int(np.ceil((end - first) / distance))
+    if rng.random() < SHORT:
+        before, behind = 0, min(int(rng.integers(SLICES[0], SLICES[0] + 3)) - 1, behind)
+    before = max(min(before, SLICES[1] - 1 - behind), 0)
+    count = before + behind + 1
     shape = (*protocol.shape, count)
     scaled = rotation @ np.diag([protocol.spacing, protocol.spacing, distance])
     centre = np.array([-22.0, 2.0]) + rng.normal(0, 5, 2)  # the middle of the picture, between the ventricles
