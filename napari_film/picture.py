@@ -73,13 +73,15 @@ def write(path: str | os.PathLike[str], mask: NDArray[Any]) -> None:
     Raises
     ------
     PictureError
-        If the ending is not one of `ENDINGS`, or the mask has several slices.
+        If the ending is not one of `ENDINGS`, the mask has several slices, or a label needs more than 8 bits.
     """
     path = Path(path)
     if not is_picture(path):
         raise PictureError(f"The picture is to be written to {path.name}; give a name that ends in {', '.join(ENDINGS)}.")
     if mask.ndim != 3 or mask.shape[2] != 1:
         raise PictureError(f"A mask of {' x '.join(map(str, mask.shape))} voxels is no picture; write it to a .nii.gz file.")
+    if mask.size and not 0 <= mask.min() <= mask.max() <= 255:
+        raise PictureError(f"The mask has labels from {mask.min()} to {mask.max()}, and a picture holds 0 to 255; write a .nii.gz file.")
     with atomic_path(path) as temporary:
         picture = Image.fromarray(np.ascontiguousarray(mask[:, :, 0].T, dtype=np.uint8))
         picture.save(temporary, format="PNG" if path.suffix.lower() == ".png" else "TIFF")

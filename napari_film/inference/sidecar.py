@@ -26,6 +26,7 @@ from napari_film.inference.plan import Plan
 from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import Prediction, is_cleaned, joint_thresholds
 from napari_film.normalisation import slabs
+from napari_film.picture import is_picture
 
 _PACKAGES = ("napari-film", "torch", "numpy", "scipy", "nibabel")
 
@@ -57,7 +58,9 @@ def _generated_by() -> dict[str, str]:
 
 
 def sidecar_path(mask: Path) -> Path:
-    """Where the sidecar of a .nii or .nii.gz file stands."""
+    """Where the sidecar of a .nii or .nii.gz file stands, or of a picture."""
+    if is_picture(mask):
+        return mask.with_suffix(".json")
     return mask.with_name(mask.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 

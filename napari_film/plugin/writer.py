@@ -1,4 +1,4 @@
-"""Writers of NIfTI for napari: a layer goes back onto the voxels of the file it came from."""
+"""Writers for napari: a layer goes back onto the voxels of the file it came from, as NIfTI, or a mask of a picture as PNG."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +26,14 @@ def write_labels(path: str, data: Any, attributes: Mapping[str, Any]) -> list[st
     return _write(path, data, attributes, "labels")
 
 
+def write_picture(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+    """Save a Labels layer of two axes as a grey PNG of its rows and columns; raises as :func:`write_labels`.
+
+    napari's own writer of Labels has no PNG. Beside a mask of ours goes the file that says how it was made.
+    """
+    return _write(path, data, attributes, "labels")
+
+
 def write_image(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Save an Image layer in its own dtype; the file appears whole or not at all. Raises as :func:`write_labels`."""
     return _write(path, data, attributes, "image")
@@ -49,7 +57,7 @@ def _write(path: str, data: Any, attributes: Mapping[str, Any], kind: Literal["i
 def _write_layer(path: str, layer: "Image | Labels") -> list[str]:
     from napari.layers import Labels
 
-    from napari_film import nifti
+    from napari_film import nifti, picture
     from napari_film.inference import sidecar
     from napari_film.plugin.mask_layer import provenance
 
@@ -62,7 +70,10 @@ def _write_layer(path: str, layer: "Image | Labels") -> list[str]:
     if not isinstance(layer, Labels):
         nifti.write(path, volume.data, volume, dtype=volume.data.dtype)
         return [path]
-    nifti.write(path, volume.data, volume, names=label_names(layer))
+    if picture.is_picture(path):
+        picture.write(path, volume.data)
+    else:
+        nifti.write(path, volume.data, volume, names=label_names(layer))
     made = provenance(layer)
     if made is None:
         return [path]
