@@ -9,8 +9,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, TypeAdapter
 
-Kind = Literal["ratio", "check", "rate", "time", "memory"]
-KINDS: tuple[Kind, ...] = ("ratio", "check", "rate", "time", "memory")
+Kind = Literal["ratio", "score", "check", "rate", "time", "memory"]
+KINDS: tuple[Kind, ...] = ("ratio", "score", "check", "rate", "time", "memory")
 
 _MEGABYTE = 1e6
 
@@ -18,8 +18,8 @@ _MEGABYTE = 1e6
 class Figure(BaseModel, frozen=True):
     """One line of the table.
 
-    ``best`` is the minimum of times and what the two minima give for a ratio; ``low`` and ``high`` are the quartiles;
-    None where there was one run. ``at_least`` or ``at_most`` is what the figure is to reach; None for no claim.
+    ``best`` is the minimum of times and what the two minima give for a ratio; ``low`` and ``high`` are the quartiles, of
+    scores the lowest and the highest run; None where there was one run. ``at_least`` or ``at_most`` is what the figure is to reach; None for no claim.
     """
 
     kind: Kind
@@ -104,6 +104,11 @@ def rate_figure(what: str, flop: float, seconds: Sequence[float]) -> Figure:
 def memory_figure(what: str, size: float, *, at_most: float | None = None) -> Figure:
     """Megabytes (10^6) of ``size`` bytes."""
     return Figure(kind="memory", what=what, unit="MB", median=size / _MEGABYTE, at_most=None if at_most is None else at_most / _MEGABYTE)
+
+
+def score_figure(what: str, scores: Sequence[float]) -> Figure:
+    """Dice of a few trainings, or differences of them: median, lowest and highest."""
+    return Figure(kind="score", what=what, unit="", median=statistics.median(scores), low=min(scores), high=max(scores), runs=len(scores))
 
 
 def difference_figure(what: str, difference: float, *, at_most: float | None = None) -> Figure:

@@ -6,6 +6,7 @@ from benchmarks.figures import KINDS, Figure, Report
 
 _TITLES = {
     "ratio": "Ratios (median of rounds; best: of the two minima)",
+    "score": "Dice (median of trainings; in place of quartiles: lowest to highest)",
     "check": "Differences of probabilities",
     "rate": "The machine's ceiling: 3x3 convolution, 256 channels, channels_last, 1 x 256 x 128 x 128",
     "time": "Times",
@@ -57,6 +58,8 @@ def _row(case: str, figure: Figure) -> tuple[str, ...]:
 
 
 def _number(figure: Figure, value: float) -> str:
+    if figure.kind == "score":
+        return f"{value:.3f}"
     if figure.kind == "check":
         return f"{value:.2g}"
     if figure.unit == "x":

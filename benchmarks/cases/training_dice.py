@@ -4,13 +4,12 @@ Seeds change the split, the start and the draws; the spread over them is what a 
 """
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, score_figure
 from benchmarks.side import REPOSITORY, environment
 
 _SIDES = ("textbook", "float32", "bfloat16")
@@ -32,15 +31,11 @@ def run(*, quick: bool) -> tuple[list[Figure], list[str]]:
     figures = []
     for side, runs in found.items():
         for which in ("best", "last"):
-            what = f"{side}: validation Dice, {which} epoch, mean over seeds"
+            what = f"{side}: validation Dice, {which} epoch"
             values = [one[which] for one in runs]
-            figures.append(_figure(what, values))
+            figures.append(score_figure(what, values))
     for side in _SIDES[1:]:
         differences = [ours["best"] - theirs["best"] for ours, theirs in zip(found[side], found["textbook"], strict=True)]
-        figures.append(_figure(f"{side} minus textbook, best epoch, same seed", differences))
+        figures.append(score_figure(f"{side} minus textbook, best epoch, same seed", differences))
     told = "; ".join(f"{side} " + ", ".join(f"{one['best']:.3f}" for one in runs) for side, runs in found.items())
     return figures, [f"spinal_tumor on a phantom of {subjects} subjects, {epochs} epochs of 240 slices; best Dice by seed: {told}."]
-
-
-def _figure(what: str, values: list[float]) -> Figure:
-    return Figure(kind="check", what=what, unit="", median=statistics.mean(values), low=min(values), high=max(values), runs=len(values))
