@@ -19,7 +19,8 @@ class Figure(BaseModel, frozen=True):
     """One line of the table.
 
     ``best`` is the minimum of times and what the two minima give for a ratio; ``low`` and ``high`` are the quartiles, of
-    scores the lowest and the highest run; None where there was one run. ``at_least`` or ``at_most`` is what the figure is to reach; None for no claim.
+    scores the lowest and the highest run; None where there was one run. ``at_least`` or ``at_most`` is what the figure is to
+    reach; None for no claim.
     """
 
     kind: Kind
