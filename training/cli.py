@@ -1,5 +1,6 @@
 """`napari-film-train`: train a model from a recipe, draw a phantom."""
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -138,8 +139,6 @@ def phantom_command(
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes that draw (clevr_seg); one for each core.")] = None,
 ) -> None:
     """Draw a synthetic data set with its labels: in BIDS layout, or of pictures with tables (clevr_seg)."""
-    import os
-
     from napari_film.sample_data import write_phantom
 
     with typer.progressbar(length=subjects, label=f"drawing {kind}") as bar:

@@ -34,9 +34,9 @@ def split(index: int) -> str:
 
 def write(directory: Path, *, scenes: int, seed: int, processes: int, progress: Callable[[int, int], None] | None) -> Path:
     """Write ``scenes`` scenes into ``directory``; see `napari_film.sample_data.write_phantom`. The tables come last, once all is there."""
-    bids_tree.start(directory)
     tables: dict[str, list[Row]] = {name: [] for name in ("scene-attributes", *QUESTIONS)}
     try:
+        bids_tree.start(directory)
         (directory / FOLDER).mkdir()
         for done, rows in enumerate(_written(directory, scenes, seed, processes), 1):
             for name, found in rows.items():
