@@ -8,7 +8,7 @@ Axes: C channels, K classes, (h, w).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -84,6 +84,9 @@ class Patch:
     def apply(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the patch out of ``image`` (C, h, w) and ``mask`` (K, h, w), together; outside the slice its edge goes on."""
         height, width = image.shape[1:]
+        channels = image.shape[0]
+        if replace(self, intensity=None) == Patch.centred((height, width), (height, width)):
+            return self._recoloured(image), mask.to(image.dtype)  # the slice as it is: nothing to interpolate
         rows = torch.arange(self.size[0], dtype=torch.float32) - (self.size[0] - 1) / 2
         columns = torch.arange(self.size[1], dtype=torch.float32) - (self.size[1] - 1) / 2
         y, x = torch.meshgrid(rows, columns, indexing="ij")
@@ -93,12 +96,12 @@ class Patch:
         grid = torch.stack([source_x / max(width - 1, 1), source_y / max(height - 1, 1)], dim=-1) * 2 - 1
         both = torch.cat([image, mask.to(image.dtype)])[None]
         cut = functional.grid_sample(both, grid[None], mode="bilinear", padding_mode="border", align_corners=True)[0]
-        channels = image.shape[0]
-        cut_image, cut_mask = cut[:channels], (cut[channels:] >= 0.5).to(image.dtype)
+        return self._recoloured(cut[:channels]), (cut[channels:] >= 0.5).to(image.dtype)
+
+    def _recoloured(self, image: Tensor) -> Tensor:
         if self.intensity is None:
-            return cut_image, cut_mask
-        changed = [step.apply(channel) for step, channel in zip(self.intensity, cut_image, strict=True)]
-        return torch.stack(changed), cut_mask
+            return image
+        return torch.stack([step.apply(channel) for step, channel in zip(self.intensity, image, strict=True)])
 
 
 def draw_patch(

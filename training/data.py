@@ -1,6 +1,7 @@
 """Where a run's cases come from: BIDS folders, tables, or phantoms that are generated when they are not there."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ from .recipe.data import Phantom, Source
 
 TABLES = {"clevr_seg": "quadrant.tsv", "cardiac": "cases.tsv"}
 """Phantoms that are no BIDS folder, and the table of theirs that is read where a recipe names none."""
+
+_MANY = 200  # subjects that are worth processes of their own
 
 
 def find_cases(recipe: Recipe, output: Path, *, data: Path | None, console: Console) -> tuple[tuple[Case, ...], str]:
@@ -78,6 +81,7 @@ def _phantom_folder(phantom: Phantom, output: Path, console: Console) -> Path:
             subjects=phantom.subjects,
             seed=phantom.seed,
             one_organ_per_scan=phantom.one_organ_per_scan,
+            processes=(os.cpu_count() or 1) if phantom.subjects >= _MANY else 1,
             progress=lambda done, total: advance(),
         )
     unfinished.rename(folder)
