@@ -194,6 +194,11 @@ def demo_model(layer: "Image | Labels") -> str | None:
     return None if model is None else str(model)
 
 
+def is_alternative(layer: "Image | Labels") -> bool:
+    """Whether a sample layer is one of several, of which one at a time is looked at."""
+    return bool(_ours(layer).get("alternative"))
+
+
 def path_of(layer: "Image | Labels") -> Path | None:
     """File that a layer was read from, for what stands beside it: of a volume a NIfTI, of a picture a PNG or TIFF.
 

@@ -34,7 +34,7 @@ from napari_film.plugin.dock_memory import DockMemory
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.image_facts import ImageFacts
 from napari_film.plugin.keep_panel import KeepPanel
-from napari_film.plugin.layers import GeometryNeeded, demo_model
+from napari_film.plugin.layers import GeometryNeeded, demo_model, is_alternative
 from napari_film.plugin.mask_form import MaskForm
 from napari_film.plugin.mask_views import MaskViews
 from napari_film.plugin.metadata_editor import MetadataEditor
@@ -220,7 +220,15 @@ class SegmentWidget(QWidget):
     def _channels_chosen(self, layers: Sequence["Image | None"]) -> None:
         if self.layers.channels and list(layers) != self.layers.channels:
             self.session.forget()
+        self._show_in_place_of_others(layers[0] if layers else None)
         self.facts.look_at(layers)
+
+    def _show_in_place_of_others(self, chosen: "Image | None") -> None:
+        """Let the scene or phase of a sample be seen that was chosen."""
+        if chosen is not None and is_alternative(chosen):
+            for layer in self._viewer.layers:
+                if is_alternative(layer) and demo_model(layer) == demo_model(chosen):
+                    layer.visible = layer is chosen
 
     def _layers_left(self, sentence: str) -> None:
         self.session.forget()

@@ -7,7 +7,7 @@ from napari.layers import Layer
 from napari_film import nifti
 from napari_film.errors import InputError
 from napari_film.plugin import samples
-from napari_film.plugin.layers import demo_model, path_of, volume_from_layer
+from napari_film.plugin.layers import demo_model, is_alternative, path_of, volume_from_layer
 
 
 @pytest.fixture
@@ -46,6 +46,21 @@ def test_truth_lies_on_the_first_image(sample, name):
     truth = samples.truth(sample)
     assert truth.name == name
     assert np.unique(truth.data).tolist() == [0, 1, 2]
+
+
+def test_the_bundled_scenes_and_phases_are_alternatives():
+    scenes = [Layer.create(*data) for data in samples.clevr_seg()]
+    assert [(layer.rgb, layer.data.shape, layer.visible) for layer in scenes] == [
+        (True, (200, 200, 3), True),
+        (True, (200, 200, 3), False),
+        (True, (200, 200, 3), False),
+    ]
+    phases = [Layer.create(*data) for data in samples.cardiac()]
+    assert [layer.visible for layer in phases] == [True, False]
+    assert len({volume_from_layer(layer).grid.shape for layer in phases}) == 1
+    for model, layers in (("clevr_seg", scenes), ("cardiac", phases)):
+        assert [demo_model(layer) for layer in layers] == [model] * len(layers)
+        assert all(is_alternative(layer) and path_of(layer).is_file() for layer in layers)
 
 
 def test_missing_volumes_are_told(tmp_path, monkeypatch):
