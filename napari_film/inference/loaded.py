@@ -4,9 +4,13 @@ from pathlib import Path
 
 from napari_film.checkpoint import Checkpoint, load_checkpoint
 from napari_film.errors import InputError
+from napari_film.inference.as_trained import AsTrainedUNet
 from napari_film.inference.plan import Plan
 from napari_film.inference.recorded import RecordedUNet
 from napari_film.inference.specialised import SpecialisedUNet
+
+RunnableUNet = SpecialisedUNet | AsTrainedUNet
+"""A network on a device, in a precision: `front`, `probabilities` and `rest`."""
 
 
 class LoadedModel:
@@ -14,9 +18,9 @@ class LoadedModel:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self._networks: dict[tuple[str, str], SpecialisedUNet] = {}
+        self._networks: dict[tuple[str, str], RunnableUNet] = {}
 
-    def network(self, plan: Plan) -> SpecialisedUNet:
+    def network(self, plan: Plan) -> RunnableUNet:
         """The network for the device and precision of ``plan``, made at the first call: a device without room is met there.
 
         Raises
@@ -29,7 +33,9 @@ class LoadedModel:
             variances = [value for name, value in self.checkpoint.network.state_dict().items() if name.endswith("running_var")]
             if any(bool((variance < 0).any()) for variance in variances):
                 raise InputError(f"{self.checkpoint.name} has weights that give no numbers (a variance below zero); use another model.")
-            kind = RecordedUNet if plan.device == "cuda" else SpecialisedUNet
+            kind: type[RunnableUNet] = AsTrainedUNet
+            if self.checkpoint.network.architecture.classic:
+                kind = RecordedUNet if plan.device == "cuda" else SpecialisedUNet
             self._networks[key] = kind(self.checkpoint.network, device=plan.device, precision=plan.precision)
         return self._networks[key]
 

@@ -119,13 +119,17 @@ def multiplications(architecture: Architecture, sides: tuple[int, int]) -> float
     """Multiplications of the convolutions for one slice of ``sides``."""
     places = architecture.place_channels
     depth = architecture.depth
-    levels = (*range(depth + 1), *reversed(range(depth)), 0)
-    below = (architecture.channels, *places[:-1])
-    skips = (*(0,) * (depth + 1), *reversed(places[:depth]), 0)
+    below = (architecture.input_channels, *places[:-1])
+    skips = (*(0,) * (depth + 1), *reversed(places[:depth]), 0) if architecture.skips else (0,) * len(places)
+    further = architecture.convolutions - 1
     total = 0.0
-    for place, (made, level) in enumerate(zip(places, levels, strict=True)):
-        second = made if place < len(places) - 1 else 0  # the head is one convolution
-        total += 9 * made * (below[place] + skips[place] + second) * (sides[0] >> level) * (sides[1] >> level)
+    for place, (made, level) in enumerate(zip(places, architecture.levels, strict=True)):
+        head = place == len(places) - 1
+        kernel = architecture.head**2 if head else 9
+        taken = below[place] + skips[place] + (0 if head else further * made)
+        if place == depth and architecture.behind_bottom:
+            taken += (1 + further) * made
+        total += kernel * made * taken * (sides[0] >> level) * (sides[1] >> level)
     return total
 
 

@@ -88,7 +88,7 @@ class RecordedUNet(SpecialisedUNet):
     def _compute_front(self) -> Front:
         if self._fronts is None:
             self._fronts = Recorded(self._make_front)
-        with _exact():
+        with exact():
             (self._make_front if self._window else self._fronts)()  # a tile's place is part of what would be recorded
         if self._made is None:
             raise RuntimeError("a recording left no front behind")
@@ -106,7 +106,7 @@ class RecordedUNet(SpecialisedUNet):
                 to.copy_(part)
         if self._rests is None:
             self._rests = Recorded(self._make_rest)
-        with _exact():
+        with exact():
             return (self._make_rest if self._window else self._rests)().clone()
 
     def _make_rest(self) -> Tensor:
@@ -115,7 +115,7 @@ class RecordedUNet(SpecialisedUNet):
         return super()._compute(self._made, self._static)
 
 
-def _exact() -> AbstractContextManager[None]:
+def exact() -> AbstractContextManager[None]:
     """float32 that is float32, and the same result each time."""
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     return flags

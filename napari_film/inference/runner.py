@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_film.errors import InputError
-from napari_film.inference.loaded import LoadedModel
+from napari_film.inference.loaded import LoadedModel, RunnableUNet
 from napari_film.inference.plan import Plan
 from napari_film.inference.request import quantise
 from napari_film.inference.selfcheck import SelfCheck
-from napari_film.inference.specialised import Front, SpecialisedUNet, Window
+from napari_film.inference.specialised import Front, Window
 from napari_film.inference.tiling import run_tiled
+from napari_film.models.position import Position
 from napari_film.preprocessing import Prepared
 
 _KEPT_SLICES = 32  # per condition: neighbours on the network grid that source slices share where the spacing along N differs
@@ -33,7 +34,8 @@ class OutOfMemory(Exception):
 class Runner:
     """A network on its device, and the slices it is run on.
 
-    What no condition changes is computed once for conditions that ask for the same slices one after the other.
+    What no condition changes is computed once for conditions that ask for the same slices one after the other. A condition that
+    is another one in each slice is run slice by slice.
 
     Parameters
     ----------
@@ -54,12 +56,13 @@ class Runner:
         self._model = model
         self._prepared = prepared
         self._check = check
-        self._fronts: dict[str, tuple[tuple[int, ...], Front]] = {}  # the last of each precision
+        self._schema = model.checkpoint.header.metadata_schema
+        self._fronts: dict[str, tuple[tuple[tuple[int, ...], int], Front]] = {}  # the last of each precision
         self._coming: dict[int, Future[NDArray[np.float32]]] = {}
         self._kept: dict[Condition, OrderedDict[int, NDArray[np.float32]]] = {}
 
     def run(self, condition: Condition, indices: Sequence[int], ahead: Sequence[int] = ()) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Compute source slices under ``condition`` (M,): pairs of index and q (classes, H, W), in the order asked for.
+        """Compute source slices under ``condition``, (M,) or (n · M,): pairs of index and q (classes, H, W), in the order asked for.
 
         Slices that are likely to be asked for next, ``ahead``, are prepared while a GPU is at work.
 
@@ -68,16 +71,18 @@ class Runner:
         OutOfMemory
             If the device has no room.
         InputError
-            If the network's values are not numbers.
+            If the network's values are not numbers, or the condition is for another count of slices.
         """
+        self._at(condition, 0)
         kept = self._kept.setdefault(condition, OrderedDict())
         try:
             needed = dict.fromkeys(k for index in indices for k in self._prepared.network_slices(index))
             missing = [k for k in needed if k not in kept]
             self._prepare([*needed, *(k for index in ahead for k in self._prepared.network_slices(index))])
             fresh = []
-            for start in range(0, len(missing), self.plan.batch):
-                part = tuple(missing[start : start + self.plan.batch])
+            batch = self._batch(condition)
+            for start in range(0, len(missing), batch):
+                part = tuple(missing[start : start + batch])
                 fresh.append((part, self._run(self.plan, condition, part)))
                 if np.isnan(fresh[-1][1]).any():
                     self._refuse(condition, *fresh[-1])
@@ -156,17 +161,30 @@ class Runner:
         """Probabilities (B, classes, h, w) of network slices."""
         network = self._model.network(plan)
         if plan.tile is not None and max(self._prepared.padded_shape) > plan.tile:
-            tiled = [self._run_tiles(network, plan.tile, condition, self._prepared.image(k)) for k in part]
+            tiled = [self._run_tiles(network, plan.tile, self._at(condition, k), self._prepared.image(k)) for k in part]
             return np.stack(tiled) if len(tiled) > 1 else tiled[0][None]  # not a copy of a large image
         held = self._fronts.get(plan.precision)
-        if held is None or held[0] != part:
+        wanted = part, self._batch(condition)
+        if held is None or held[0] != wanted:
             self._fronts.pop(plan.precision, None)
-            images = self._images((*part, *part[-1:] * (plan.batch - len(part))))
-            held = self._fronts[plan.precision] = part, network.front(torch.from_numpy(images))
-        probabilities: NDArray[np.float32] = network.probabilities(held[1], condition)[: len(part)].cpu().numpy()
+            images = self._images((*part, *part[-1:] * (wanted[1] - len(part))))
+            held = self._fronts[plan.precision] = wanted, network.front(torch.from_numpy(images), position=self._position())
+        probabilities: NDArray[np.float32] = network.probabilities(held[1], self._at(condition, part[0]))[: len(part)].cpu().numpy()
         return probabilities
 
-    def _run_tiles(self, network: SpecialisedUNet, tile: int, condition: Condition, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _batch(self, condition: Condition) -> int:
+        """Slices that are run at a time: those of a batch share one condition."""
+        return 1 if self._schema.is_by_slice(condition) else self.plan.batch
+
+    def _at(self, condition: Condition, k: int) -> Condition:
+        """The condition (M,) of network slice ``k``."""
+        return self._schema.at_slice(condition, k, self._prepared.network_shape[0])
+
+    def _position(self, top: int = 0, left: int = 0) -> Position:
+        """Where an image that begins at ``top`` and ``left`` of a network slice lies in the whole, which has no padding."""
+        return Position(top, left, *self._prepared.network_shape[1:])
+
+    def _run_tiles(self, network: RunnableUNet, tile: int, condition: Condition, image: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = image.shape[1:]
         overlap = tile // _OVERLAP
         divisor = self._model.checkpoint.header.architecture.divisor
@@ -175,7 +193,7 @@ class Runner:
 
         def run(piece: NDArray[np.float32], top: int, left: int) -> NDArray[np.float32]:
             window = Window(top, left, height, width) if divisor > 1 else None
-            front = network.front(torch.from_numpy(piece[None]), window)
+            front = network.front(torch.from_numpy(piece[None]), window, self._position(top, left))
             result: NDArray[np.float32] = network.probabilities(front, condition)[0].cpu().numpy()
             return result
 

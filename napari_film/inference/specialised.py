@@ -24,13 +24,15 @@ from napari_film.inference.unit import Affine, Span, SpecialisedUnit, spans
 from napari_film.inference.upsampling import doubled, fractions, upsampled
 from napari_film.models.blocks import ConvUnit
 from napari_film.models.film import FiLMParameters
+from napari_film.models.position import Position
 from napari_film.models.unet import ConditionedUNet
 
 _STRIP = 8 << 20  # bytes of one unit's feature maps in a strip
 _SCRATCH = 64 << 20  # bytes that oneDNN may want beside feature maps
 _LEAST_ROWS = 8  # fewer would mostly compute what strips share
 _CONDITIONS = 256  # whose affine steps are kept
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Of the feature maps, by a plan's precision."""
 
 
 class Window(NamedTuple):
@@ -72,7 +74,7 @@ class SpecialisedUNet:
 
     def __init__(self, network: ConditionedUNet, *, device: str = "cpu", precision: Literal["float32", "bfloat16"] = "float32") -> None:
         architecture = network.architecture
-        self._device, self._dtype = torch.device(device), _DTYPES[precision]
+        self._device, self._dtype = torch.device(device), DTYPES[precision]
         self._depth, self._background = architecture.depth, architecture.background
         self._modulations = network.modulations
         with torch.inference_mode():
@@ -91,10 +93,11 @@ class SpecialisedUNet:
         self._front: Front | None = None
 
     @torch.inference_mode()
-    def front(self, images: Tensor, window: Window | None = None) -> Front:
+    def front(self, images: Tensor, window: Window | None = None, position: Position | None = None) -> Front:
         """Compute what no condition changes of ``images`` (B, C, H, W), float32.
 
         ``window`` says which part of a slice they are: as far as they have its surroundings, the result is that of the whole.
+        Where a pixel lies in the image, ``position``, is nothing to this network.
         """
         self._window = window
         if tuple(images.shape) != self._shape:

@@ -84,9 +84,17 @@ def test_slices_too_large_for_one_piece_get_tiles_that_begin_at_multiples_of_the
     assert step[0] == Plan(device="cpu", tile=1024)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"skips": False, "convolutions": 1, "bottom": "double", "behind_bottom": True, "head": 1, "normalisation": "none"},
+        {"coordinates": True, "condition_map": True, "behind_bottom": True},
+    ],
+)
 @pytest.mark.parametrize("sides", [(64, 96), (52, 35)])
-def test_multiplications_are_those_of_the_convolutions(sides: tuple) -> None:
-    architecture = network_of(3)
+def test_multiplications_are_those_of_the_convolutions(sides: tuple, options: dict) -> None:
+    architecture = network_of(3).model_copy(update=options)
     network = ConditionedUNet(architecture).eval()
     counted = 0
 

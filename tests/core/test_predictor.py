@@ -317,9 +317,9 @@ def test_every_batch_is_full_and_tiles_go_one_by_one(
     batches: list[int] = []
     front = SpecialisedUNet.front
 
-    def watched(self: SpecialisedUNet, images: torch.Tensor, *window: Any) -> Any:
+    def watched(self: SpecialisedUNet, images: torch.Tensor, *window: Any, **position: Any) -> Any:
         batches.append(len(images))
-        return front(self, images, *window)
+        return front(self, images, *window, **position)
 
     monkeypatch.setattr(SpecialisedUNet, "front", watched)
     plan = Plan(device="cpu", batch=4, tile=tile)
