@@ -54,9 +54,8 @@ def unoccluded(layout: Layout) -> list[int]:
 def render(layout: Layout) -> NDArray[np.uint8]:
     """Picture (rows, columns, 3) in sRGB."""
     owner, nearest, directions = cast(layout, SUBPIXELS)
-    side = SIDE * SUBPIXELS
-    rays = directions.reshape(3, -1)
-    light = _seen(layout, column(layout.camera.position), rays, owner.ravel(), nearest.ravel(), _places(side), mirrors=True)
+    origin, places = column(layout.camera.position), _places(SIDE * SUBPIXELS)
+    light = _seen(layout, origin, directions.reshape(3, -1), owner.ravel(), nearest.ravel(), places, mirrors=True)
     light = 1 - np.exp(-1.25 * light)  # as film does, so that highlights fade to white and do not end at an edge
     light = light.reshape(3, SIDE, SUBPIXELS, SIDE, SUBPIXELS).mean(axis=(2, 4))
     encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055)
@@ -100,6 +99,8 @@ def _seen(
     diffuse = np.ones_like(reached)
     for number, thing in enumerate(layout.things, 1):
         mine = np.flatnonzero(owner == number)
+        if not mine.size:
+            continue
         normals[:, mine] = normal(thing, points[:, mine])
         albedo[:, mine] = _linear(COLOURS[thing.colour])[:, None]
         gloss[:, mine] = np.array([[0.9], [90]] if thing.material == "metal" else [[0.08], [14]], np.float32)
@@ -114,6 +115,8 @@ def _seen(
         for number, thing in enumerate(layout.things, 1):
             if thing.material == "metal":
                 mine = np.flatnonzero(owner == number)
+                if not mine.size:
+                    continue
                 facing = np.clip(dot(view[:, mine], normals[:, mine]), 0, 1)
                 away = 2 * facing * normals[:, mine] - view[:, mine]
                 edge = (1 - facing) ** 5  # metal is whiter at a grazing angle (Schlick)
@@ -147,43 +150,49 @@ def _lit(
 ) -> Rays:
     """Light (3, N) that surfaces send towards the camera: from all around, and from each lamp as far as it is seen from there."""
     around = 0.72 + 0.28 * normals[2]
-    for number, thing in enumerate(layout.things, 1):  # what is close by takes light away, as the sphere that holds it would
-        to = column(thing.centre) - points
-        square = dot(to, to)
+    things = [(thing, to := column(thing.centre) - points, dot(to, to), owner != number) for number, thing in enumerate(layout.things, 1)]
+    for thing, to, square, others in things:  # what is close by takes light away, as the sphere that holds it would
         hidden = np.maximum(dot(to, normals), 0) * np.float32(thing.radius**2) / (square * np.sqrt(square))
-        around = around * (1 - np.where(owner == number, 0, np.minimum(0.8 * hidden, np.float32(0.8))))
+        around = around * (1 - np.where(others, np.minimum(0.8 * hidden, np.float32(0.8)), 0))
     light = np.array(AMBIENT, np.float32)[:, None] * around * albedo
+    shiny = np.flatnonzero(owner > 0)
     for lamp in layout.lamps:
         to = column(lamp.position) - points
         square = dot(to, to)
-        to = to / np.sqrt(square)
-        facing = np.maximum(dot(to, normals), 0)
-        half = unit(to + view)
-        shine = np.where(facing > 0, gloss[0] * np.maximum(dot(half, normals), 0) ** gloss[1], 0)
+        facing = np.maximum(dot(to, normals), 0) / np.sqrt(square)
         reach = np.float32(lamp.strength * float((lamp.position**2).sum())) / square
-        seen = _visible(layout.things, lamp, points, owner, places, facing > 0)
-        light = light + seen * reach * (albedo * facing + shine)
+        reach = reach * _visible(things, lamp, points, to, square, places, facing > 0)
+        light = light + reach * albedo * facing
+        half = unit(unit(to[:, shiny]) + view[:, shiny])
+        shine = gloss[0, shiny] * np.maximum(dot(half, normals[:, shiny]), 0) ** gloss[1, shiny]
+        light[:, shiny] += reach[shiny] * np.where(facing[shiny] > 0, shine, 0)
     return np.asarray(light)
 
 
 def _visible(
-    things: Sequence[Thing], lamp: Lamp, points: Rays, owner: NDArray[np.uint8], places: NDArray[np.uint8], facing: NDArray[np.bool_]
+    things: Sequence[tuple[Thing, Rays, Rays, NDArray[np.bool_]]],
+    lamp: Lamp,
+    points: Rays,
+    to: Rays,
+    square: Rays,
+    places: NDArray[np.uint8],
+    facing: NDArray[np.bool_],
 ) -> Rays:
-    """Share (N,) of a lamp that each point sees."""
-    to = column(lamp.position) - points
-    square = dot(to, to)
+    """Share (N,) of a lamp that each point sees; it lies ``to`` (3, N) from there, and each thing as ``things`` say."""
     hidden = np.zeros((LAMP_SAMPLES, points.shape[1]), bool)
-    spots = np.stack(list(_spots(lamp))).astype(np.float32)
-    for number, thing in enumerate(things, 1):
-        middle = column(thing.centre) - points
-        along = np.clip(dot(middle, to) / square, 0, 1)
-        apart = dot(middle, middle) - along * (2 * dot(middle, to) - along * square)
+    spots = np.stack(list(_spots(lamp)), 1).astype(np.float32).reshape(3, LAMP_SAMPLES, -1)
+    for thing, middle, away, others in things:
+        forward = dot(middle, to)
+        along = np.clip(forward / square, 0, 1)
+        apart = away - along * (2 * forward - along * square)
         # the cone of rays to the lamp is as wide at the object as it is far from the point
         near = apart < (np.float32(thing.reach) + np.float32(lamp.radius) * along) ** 2
-        some = np.flatnonzero(near & facing & (owner != number))
-        for sample in range(LAMP_SAMPLES):
-            way = spots[sample * SUBPIXELS**2 + places[some]].T - points[:, some]
-            hidden[sample, some] |= distance(thing, points[:, some], way) < 1
+        some = np.flatnonzero(near & facing & others)
+        if some.size:
+            start = points[:, some][:, None]
+            way = spots[:, np.arange(LAMP_SAMPLES)[:, None], places[some]] - start
+            met = distance(thing, np.broadcast_to(start, way.shape).reshape(3, -1), way.reshape(3, -1))
+            hidden[:, some] |= met.reshape(way.shape[1:]) < 1
     return np.asarray(1 - hidden.mean(axis=0, dtype=np.float32))
 
 
