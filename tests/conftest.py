@@ -73,9 +73,11 @@ def random_network(architecture: Architecture, *, seed: int = 0) -> ConditionedU
                     tensor.normal_(0.3, 0.2)
                 elif name.endswith("running_var"):
                     tensor.uniform_(0.2, 0.6)
+                elif architecture.normalisation == "none" and name.endswith(("conv1.weight", "conv2.weight")):
+                    tensor.mul_(6**0.5)  # as large as keeps features from fading from unit to unit
                 elif name == "head.weight":  # sees changes alone, so that no constant of a feature map decides everywhere
                     tensor.normal_(0, 10)
-                    tensor -= tensor.mean(dim=(2, 3), keepdim=True)
+                    tensor -= tensor.mean(dim=(2, 3) if tensor.shape[2] > 1 else 1, keepdim=True)
                 elif name == "head.bias":
                     tensor.fill_(-3)
     return network.eval()

@@ -89,6 +89,6 @@ class GuideGenerator(nn.Module):
     def forward(self, condition: Tensor) -> GuideParameters:
         """Map ``condition`` (B, M) to the parameters of each feature map, and the gates that they share."""
         with torch.autocast(condition.device.type, enabled=False):
-            rows = self.modulation(self.trunk(condition.float()))
+            rows = self.modulation(self.trunk(condition.to(self.modulation.weight.dtype)))
         scale, shift, gates = rows.split((self.channels, self.channels, self.axes * KNOTS), dim=1)
         return GuideParameters(scale, shift, gates.unflatten(1, (self.axes, KNOTS)))

@@ -193,7 +193,7 @@ class InsideGenerator(nn.Module):
     def forward(self, condition: Tensor) -> InsideParameters:
         """Map ``condition`` (B, M) to the parameters of each feature map."""
         with torch.autocast(condition.device.type, enabled=False):  # a window's place needs more than bfloat16's eight bits
-            hidden = self.trunk(condition.float())
+            hidden = self.trunk(condition.to(self.size.weight.dtype))
             g, b, *centres = self.modulation(hidden).split(self.channels, dim=1)
             raw_sigma = torch.stack(self.size(hidden).split(self.channels, dim=1), dim=-1)
         if self.parametrisation == "relative":
