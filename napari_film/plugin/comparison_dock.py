@@ -1,5 +1,6 @@
-"""The dock below the picture: numbers of the compared masks, and where the network listens to the metadata."""
+"""The dock below the picture: numbers of the compared masks, where the network listens to the metadata, and where it looks."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt
@@ -10,9 +11,13 @@ from napari_film.plugin.appearance import summary
 from napari_film.plugin.choice import Choice, steps
 from napari_film.plugin.errands import Errands
 from napari_film.plugin.film_panel import FiLMPanel
+from napari_film.plugin.mask_views import MaskViews
 from napari_film.plugin.numbers import Numbers
 from napari_film.plugin.numbers_panel import NumbersPanel
+from napari_film.plugin.opened_layers import OpenedLayers
 from napari_film.plugin.session import SegmentationSession
+from napari_film.plugin.where_it_looks import WhereItLooks
+from napari_film.plugin.where_it_looks_panel import WhereItLooksPanel
 from napari_film.plugin.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -27,7 +32,15 @@ _LEAST = 140  # px of height
 class ComparisonDock(QWidget):
     """Opens below the canvas when one of its buttons is pressed, and again after its cross."""
 
-    def __init__(self, viewer: "napari.viewer.Viewer", session: SegmentationSession, errands: Errands, workbench: Workbench) -> None:
+    def __init__(
+        self,
+        viewer: "napari.viewer.Viewer",
+        session: SegmentationSession,
+        errands: Errands,
+        workbench: Workbench,
+        images: OpenedLayers,
+        views: MaskViews,
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         self._session = session
@@ -37,17 +50,22 @@ class ComparisonDock(QWidget):
         self.numbers_panel = NumbersPanel()
         self.film_panel = FiLMPanel()
         self.numbers = Numbers(viewer, session, errands, workbench, self.numbers_panel)
+        self.look_panel = WhereItLooksPanel()
+        self.looks = WhereItLooks(viewer, session, errands, images, lambda: views.slots.needed, self.look_panel)
         self._tabs = QTabWidget()
         self._tabs.addTab(self.numbers_panel, "Numbers")
         self._tabs.addTab(self.film_panel, "Inside the model")
+        self._tabs.addTab(self.look_panel, "Where does it look")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._tabs)
         self.setMinimumHeight(_LEAST)
         self.numbers_button = _button("Table below the picture", "film_numbers", "Volumes, components, Dice and distances of the masks.")
         self.inside_button = _button("Plot γ and β below the picture", "film_inside", "Where the network listens to the metadata.")
+        self.look_button = _button("Draw where it looks", "film_look", "The windows that the metadata place, drawn over the image.")
         self.numbers_button.clicked.connect(lambda: self.open(self.numbers_panel))
         self.inside_button.clicked.connect(lambda: self.open(self.film_panel))
+        self.look_button.clicked.connect(self._look)
         session.checkpoint_changed.connect(lambda _: self._show_space())
         session.choices_changed.connect(self._show_space)
         workbench.fieldChanged.connect(lambda _: self._show_space())
@@ -68,9 +86,17 @@ class ComparisonDock(QWidget):
             parent.show()
         self._show_space()
 
+    def _look(self) -> None:
+        """Who presses the button wants to see something: what was turned off is on again."""
+        look = self.look_panel.value()
+        if not (look.ellipses or look.heat):
+            self.look_panel.setValue(replace(look, ellipses=True, heat=True))
+        self.open(self.look_panel)
+
     def close_dock(self) -> None:
         """Go with the main dock."""
         self.numbers.close()
+        self.looks.close()
         if self._docked:
             self._viewer.window.remove_dock_widget(self)
         self.deleteLater()
@@ -79,6 +105,7 @@ class ComparisonDock(QWidget):
         """Know whether it stands in the window: its cross takes the widget out of it, without a closeEvent."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             self._docked = self.parent() is not None
+            self.looks.set_open(self._docked)
         return super().event(event)
 
     def _show_space(self) -> None:

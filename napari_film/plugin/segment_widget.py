@@ -89,7 +89,7 @@ class SegmentWidget(QWidget):
         self.facts = ImageFacts(self.session, self.metadata.form, self)
         self.views = MaskViews(viewer, self.session, self.layers, self.errands, self._provenance)
         self.workbench = Workbench(viewer, self.session, self.views, self)
-        self.comparison = ComparisonDock(viewer, self.session, self.errands, self.workbench)
+        self.comparison = ComparisonDock(viewer, self.session, self.errands, self.workbench, self.layers, self.views)
         self.retraining = Retraining(viewer, self.session, self.errands, self.layers)
         self.keep = KeepPanel(self.session, self.views, self._origins, lambda: self.facts.paths)
         self._lay_out()
@@ -176,7 +176,7 @@ class SegmentWidget(QWidget):
                 "Numbers": [self.comparison.numbers_button],
                 "Noise floor": [self.retraining.panel],
             },
-            "Model": {"Model": [self.card], "Inside the model": [self.comparison.inside_button]},
+            "Model": {"Model": [self.card], "Inside the model": [self.comparison.inside_button, self.comparison.look_button]},
         }
         self.tabs = QTabWidget()
         self.tabs.setObjectName("film_tabs")
