@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from napari_film import nifti
+from napari_film.conditioning import BY_SLICE
 from napari_film.errors import InputError
 from napari_film.header import read_header
+from napari_film.sample_data import write_phantom
 from napari_film.training.cache import Cache
 from napari_film.training.cases.case import Case
 from napari_film.training.cases.reading import read_cases
@@ -165,7 +167,8 @@ def test_acdc_has_phase_and_group_and_the_place_of_each_slice(tmp_path: Path) ->
     source = write_acdc(tmp_path / "database")
     cases, recipe = cases_of("acdc", source, tmp_path / "out")
     assert len(cases) == 12
-    assert [dict(case.metadata) for case in cases[:2]] == [{"phase": "ED", "group": "HCM"}, {"phase": "ES", "group": "HCM"}]
+    told = {"group": "HCM", "slice_position": BY_SLICE}
+    assert [dict(case.metadata) for case in cases[:2]] == [{"phase": "ED", **told}, {"phase": "ES", **told}]
     assert cases[1].mask.name == "patient001_frame12_gt.nii.gz"
     assert recipe.class_names() == ("right ventricle", "myocardium", "left ventricle")
     lines = [line.split("\t") for line in (tmp_path / "out" / "slices.tsv").read_text(encoding="utf-8").splitlines()]
@@ -174,6 +177,32 @@ def test_acdc_has_phase_and_group_and_the_place_of_each_slice(tmp_path: Path) ->
     assert (tmp_path / "out" / lines[1][0]).samefile(cases[0].images[0])
     assert len(lines) == 1 + 12 * SHAPE[2]
     assert len(prepare(READERS["acdc"], source / "training", tmp_path / "again").cases) == 12
+
+
+def test_a_phantom_of_the_heart_is_read_as_acdc_is(tmp_path: Path) -> None:
+    """Written as published: the reader takes the tree as it is, slices are those acquired, and training runs to its end."""
+    source = write_phantom("cardiac", tmp_path / "phantom", subjects=5, seed=3)
+    cases, recipe = cases_of("acdc", source, tmp_path / "out")
+    assert len(cases) == 10
+    assert [dict(case.metadata)["phase"] for case in cases[:2]] == ["ED", "ES"]
+    assert len({dict(case.metadata)["group"] for case in cases}) == 5
+    prepared = Cache(tmp_path / "cache").prepared(cases[0], recipe)
+    stored = nifti.read(cases[0].images[0]).data.shape
+    assert prepared.shape[0] == stored[2] <= 12 < min(stored[:2])
+    short = [
+        "training.epochs=1",
+        "training.samples=8",
+        "training.pictures=false",
+        "training.patch=[64, 64]",
+        "preprocessing.spacing=[4, 4, 0]",
+    ]
+    small, text = load_recipe(str(tmp_path / "out" / "recipe.toml"), [*short, "model.depth=1", "model.width=4"])
+    fitted = fit(small, text, tmp_path / "run", cache=tmp_path / "cache")
+    rows = fitted.scores["test"]
+    assert sorted({(row["true"], row["class"]) for row in rows}) == [
+        (phase, name) for phase in ("ED", "ES") for name in sorted(recipe.class_names())
+    ]
+    assert all(row["voxels"] > 0 for row in rows)
 
 
 def edited(name: str, change: tuple[str, str]) -> Callable[[Path], None]:
@@ -329,7 +358,8 @@ def test_the_command_prepares_what_fit_trains_on(tmp_path: Path, capsys: pytest.
         main(["fit", str(tmp_path / "out" / "recipe.toml"), "-o", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), *changes])
     header = read_header(tmp_path / "run" / "best.safetensors")
     assert header.classes == ("right ventricle", "myocardium", "left ventricle")
-    assert [field.name for field in header.metadata_schema] == ["phase", "group"]
+    assert [field.name for field in header.metadata_schema] == ["phase", "group", "slice_position"]
+    assert header.metadata_schema.per_slice == ("slice_position",)
 
 
 def test_a_mistake_of_the_command_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

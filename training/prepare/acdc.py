@@ -5,9 +5,9 @@
     training/patient001/patient001_frame01_gt.nii.gz    1 right ventricle, 2 myocardium, 3 left ventricle
     testing/patient101/...                              likewise
 
-Each frame is a case with the phase as its condition. Where a slice is in the heart goes into slices.tsv, for conditions per slice:
-``slice`` is the voxel index along the file's third axis, ``position`` runs from 0 for the first to 1 for the last of them, in the
-order in which the file stores them. Which end is the apex is not said in the files.
+Each frame is a case with the phase as its condition. Where a slice is in the stack is filled in by the program, in training as in use:
+slices are those that were acquired, in the file's order, 0 for the first and 1 for the last. Which end is the apex is not said in the
+files. slices.tsv has the same for a person to read: ``slice`` is the voxel index along the file's third axis.
 """
 
 import re
@@ -51,8 +51,16 @@ description = "Diagnosis: none, infarction, dilated or hypertrophic cardiomyopat
 values = ["NOR", "MINF", "DCM", "HCM", "RV"]
 unknown = true
 
+[[fields]]
+name = "slice_position"
+kind = "continuous"
+description = "Place of a slice in its stack, from the first in the file (0) to the last (1)"
+minimum = 0
+maximum = 1
+per_slice = "position"  # filled in by the program
+
 [preprocessing]
-slice_axis = "axial"  # the short-axis slices, as the files call them
+slice_axis = "acquired"  # the short-axis slices, whatever their obliquity
 """
 
 
@@ -80,7 +88,7 @@ def read_acdc(source: Path) -> Published:
         cases=tuple(labelled),
         recipe=recipe_text(
             name="acdc",
-            about="ACDC: the ventricles and the myocardium on cardiac cine MRI, told the phase and the diagnosis.",
+            about="ACDC: the ventricles and the myocardium on cardiac cine MRI, told phase, diagnosis and each slice's place.",
             model="depth = 4\nwidth = 64  # of the FiLM paper's public code; 16 makes a first run 16 times cheaper",
             channels=[("cine MRI", "")],
             rest=_REST,
