@@ -7,6 +7,7 @@ checkpoint's header or in the run's scores; no path and no subject's name does.
 import re
 import shlex
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,12 @@ _FILM = (
     "A. Lemay, C. Gros, O. Vincent, Y. Liu, J. P. Cohen, J. Cohen-Adad: Benefits of Linear Conditioning with Metadata for Image "
     "Segmentation. Medical Imaging with Deep Learning (MIDL) 2021, PMLR 143:416-430."
 )
+_INSIDE = (
+    "Grzegorz Jacenków, Alison Q. O'Neil, Brian Mohr, Sotirios A. Tsaftaris: INSIDE: Steering Spatial Attention with Non-imaging "
+    "Information in CNNs. MICCAI 2020."
+)
+_KINDS = {"film": "FiLM", "inside": "INSIDE", "guide": "the guiding block"}
+_AUGMENTATION = {True: "yes", False: "no", "intensity": "of intensities alone"}
 _CITED = "If you use the model, cite napari-film (CITATION.cff in its repository)"
 
 
@@ -55,9 +62,13 @@ def model_card(header: Header, scores: Mapping[str, Any], *, checkpoint: str = "
 
 def _about(header: Header) -> list[str]:
     architecture = header.architecture
-    places = sum(place != "none" for place in architecture.places)
-    film = f"FiLM at {places} of its {len(architecture.places)} places" if places else "no FiLM: it takes no metadata"
-    network = f"U-Net of depth {architecture.depth} and width {architecture.width}, {film}"
+    counted = Counter(place for place in architecture.places if place != "none")
+    told = [f"{_KINDS[kind]} at {count} of its {len(architecture.places)} places" for kind, count in counted.items()]
+    told += ["the condition painted as channels"] if architecture.condition_map else []
+    told += ["x and y as channels"] if architecture.coordinates else []
+    kind = "U-Net" if architecture.skips else "Encoder and decoder without skips,"
+    film = ", ".join(told) if architecture.takes_condition else "no FiLM: it takes no metadata"
+    network = f"{kind} of depth {architecture.depth} and width {architecture.width}, {film}"
     channels = [channel.name + (f" ({channel.description})" if channel.description else "") for channel in header.channels]
     lines = [header.description, ""] if header.description else []
     lines += [f"- Segments: {', '.join(_structures(header))}", f"- Images, in this order: {'; '.join(channels)}"]
@@ -134,9 +145,9 @@ def _training(header: Header, scores: Mapping[str, Any]) -> list[str]:
     lines = []
     settings = _settings(header.provenance.recipe)
     if settings is not None:
-        loss = {"dice": "soft Dice", "dice+bce": "soft Dice and cross-entropy"}[settings.loss]
+        loss = {"dice": "soft Dice", "dice+bce": "soft Dice and cross-entropy", "focal+dice": "focal loss and soft Dice"}[settings.loss]
         much = f"at most {settings.epochs} epochs of {settings.samples} slices, {settings.batch} at a time"
-        lines.append(f"- Adam from {settings.learning_rate:g}, {loss}, {much}; augmentation: {'yes' if settings.augmentation else 'no'}")
+        lines.append(f"- Adam from {settings.learning_rate:g}, {loss}, {much}; augmentation: {_AUGMENTATION[settings.augmentation]}")
         if any(field.unknown for field in header.metadata_schema) and settings.prior != "none":
             lines.append(f"- A field that may be unknown was told so {settings.metadata_dropout:.0%} of the time")
         if settings.prior == "none":
@@ -145,12 +156,13 @@ def _training(header: Header, scores: Mapping[str, Any]) -> list[str]:
         lines.append(f"- Seed {header.provenance.seed}")
     if "best_epoch" in scores:
         lines.append(f"- The network is that of epoch {scores['best_epoch']}, the best in validation")
+    axes = axis_names(header.preprocessing.slice_axis)
     spacing = " x ".join("own" if length is None else f"{length:g}" for length in header.preprocessing.spacing)
     normalisation = "; ".join(
         f"{channel.name} {f'window {of.window[0]:g} to {of.window[1]:g}' if of.window else f'z-score over each {of.scope}'}"
         for channel, of in zip(header.channels, header.preprocessing.normalisation, strict=True)
     )
-    lines.append(f"- Preprocessing: spacing {spacing} mm (R, A, S); {normalisation}")
+    lines.append(f"- Preprocessing: spacing {spacing} mm ({', '.join(axes)}); {normalisation}")
     return [*lines, "- The whole recipe stands in the checkpoint"] if header.provenance.recipe else lines
 
 
@@ -232,7 +244,12 @@ def _limits(header: Header) -> list[str]:
 
 
 def _cite(header: Header) -> list[str]:
-    return [f"{_CITED}, and the paper whose method it carries out:", "", _FILM] if "film" in header.architecture.places else [f"{_CITED}."]
+    places = header.architecture.places
+    papers = [paper for kind, paper in (("film", _FILM), ("inside", _INSIDE)) if kind in places]
+    if not papers:
+        return [f"{_CITED}."]
+    whose = "the paper whose method it carries out" if len(papers) == 1 else "the papers whose methods it carries out"
+    return [f"{_CITED}, and {whose}:", *(line for paper in papers for line in ("", paper))]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
