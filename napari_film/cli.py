@@ -21,6 +21,7 @@ from napari_film.inference import options
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import DeviceName, PrecisionName
 from napari_film.inference.postprocessing import Postprocessing
+from napari_film.volume import axis_names
 
 if TYPE_CHECKING:
     from napari_film.inference.prediction import Prediction
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 _NAME = "napari-film"
 _PATHS = {"images", "model", "output", "probabilities", "plan"}  # parameters of `predict` that name a file
+
+_METADATA = (
+    "A condition value; once per field of the model. A field that is known per slice is filled in where it is left out; it also takes "
+    "one number for all slices, or one for each, in their order: 0,0.5,1."
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -39,7 +45,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One .nii or .nii.gz file per channel, in the model's order.")],
     model: Annotated[str, typer.Option(help="A .safetensors checkpoint, or the name of a bundled one.")],
     output: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz; a JSON sidecar is written beside it.")],
-    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A condition value; once per field of the model.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help=_METADATA)] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -176,10 +182,11 @@ def _command_line(context: typer.Context) -> str:
 
 def _description(header: Header) -> list[str]:
     preprocessing = header.preprocessing
+    axes = " x ".join(axis_names(preprocessing.slice_axis))
     spacing = " x ".join("any" if size is None else f"{size:g}" for size in preprocessing.spacing)
     lines = [header.name, *filter(None, [header.description]), ""]
     lines.append(f"Channels: {', '.join(filter(None, (f'{c.name} ({c.suffix})' if c.suffix else c.name for c in header.channels)))}")
-    lines.append(f"Slices: {preprocessing.slice_axis}; spacing R x A x S: {spacing} mm")
+    lines.append(f"Slices: {preprocessing.slice_axis}; spacing {axes}: {spacing} mm")
     lines.append(f"Classes: {', '.join(header.classes)}")
     for field in header.metadata_schema:
         lines.append(f"Field {field.name} ({field.role}): {field.expected}")

@@ -428,6 +428,13 @@ def folded(spelling: str) -> str:
     return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too
 
 
+def spelled(value: Value | Sequence[float]) -> Value:
+    """Give ``value`` as a field takes it: of numbers, one for each slice, the text with commas between."""
+    if not isinstance(value, str) and isinstance(value, Sequence | np.ndarray):
+        return ",".join(f"{number:.12g}" for number in value)
+    return value
+
+
 def _is_per_slice(field: CategoricalField | ContinuousField) -> bool:
     return isinstance(field, ContinuousField) and field.per_slice is not None
 

@@ -119,6 +119,16 @@ class Prepared:
             out[height:] = out[height - 1]
         return image
 
+    def notices(self, least: int) -> tuple[str, ...]:
+        """Give what a person must be told where the network needs sides of ``least`` pixels before it halves them."""
+        height, width = self.network_shape[1:]
+        if min(height, width) >= least:
+            return ()
+        return (
+            f"{self.reference.label} has slices of {height} x {width} pixels, and this network needs {least} x {least} or more: they were "
+            "filled up with the pixels of their edges, so trust the mask less.",
+        )
+
     def network_slices(self, i: int) -> tuple[int, ...]:
         """Give the network slices that source slice ``i`` is restored from."""
         return self._respacing.network_slices(i)

@@ -66,7 +66,7 @@ class FiLMSpace:
         return np.array([np.sqrt(((points - point) ** 2).mean(axis=1)) for point in points]).reshape(len(points), len(points))
 
 
-def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> FiLMSpace:
+def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]], *, at: tuple[int, int] | None = None) -> FiLMSpace:
     """Read γ and β of each FiLM place; of the weights only the generator's are read, so no network is loaded.
 
     Parameters
@@ -74,14 +74,16 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
     checkpoint
         A .safetensors file.
     conditions
-        The condition vectors, each (M,), by the names of the values; as `MetadataSchema.encode` gives them.
+        The condition vectors, each (M,) or slice by slice (n · M,), by the names of the values; as `MetadataSchema.encode` gives them.
+    at
+        Slice k of n, where a condition is another one in each slice; None takes the middle one.
 
     Raises
     ------
     CheckpointError
         If the file is no checkpoint, or its generator does not fit the header or is not finite.
     ValueError
-        If a condition has not M columns.
+        If a condition has not M columns, nor M for each of the n slices.
     """
     # Here and not above: the dock knows `FiLMSpace` before torch is there.
     import torch
@@ -89,7 +91,8 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
 
     from napari_film.models.film import FiLMGenerator
 
-    architecture = read_header(checkpoint).architecture
+    header = read_header(checkpoint)
+    architecture = header.architecture
     names = tuple(conditions)
     filmed = [
         (place, count)
@@ -98,9 +101,14 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
     ]
     if not filmed:
         return FiLMSpace(names, (), (), ())
-    wrong = [name for name, columns in conditions.items() if len(columns) != architecture.condition]
+    width = architecture.condition
+    wrong = [name for name, columns in conditions.items() if not columns or len(columns) % width]
     if wrong:
-        raise ValueError(f"the condition of {wrong[0]} has {len(conditions[wrong[0]])} columns; expected {architecture.condition}")
+        raise ValueError(f"the condition of {wrong[0]} has {len(conditions[wrong[0]])} columns; expected {width}")
+    seen = {
+        name: header.metadata_schema.at_slice(columns, *(at or (len(columns) // width // 2, len(columns) // width)))
+        for name, columns in conditions.items()
+    }
     start = "generator."
     try:
         with safe_open(checkpoint, framework="pt") as file:
@@ -115,7 +123,7 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> F
         raise CheckpointError(
             f"{checkpoint.name} has weights that do not fit its own header; copy it again, or ask whoever made it to save it again."
         ) from error
-    columns = np.array([conditions[name] for name in names], dtype=np.float32).reshape(len(names), architecture.condition)
+    columns = np.array([seen[name] for name in names], dtype=np.float32).reshape(len(names), width)
     with torch.inference_mode():
         parameters = generator(torch.from_numpy(columns))
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):

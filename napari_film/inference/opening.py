@@ -54,7 +54,7 @@ class Opening:
             checkpoint.hash,
             text_hash(preprocessing.model_dump_json()),
             plan,
-            notices,
+            (*notices, *self._prepared.notices(header.architecture.divisor)),
         )
 
     @property

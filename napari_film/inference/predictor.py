@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from napari_film.checkpoint import Checkpoint
-from napari_film.conditioning import Value
+from napari_film.conditioning import Value, spelled
 from napari_film.errors import InputError
 from napari_film.inference.agenda import outward
 from napari_film.inference.asked import Asked
@@ -22,6 +22,9 @@ from napari_film.inference.runner import OutOfMemory, Runner
 from napari_film.inference.selfcheck import check_for
 from napari_film.preprocessing import Prepared, prepare
 from napari_film.volume import Volume
+
+Told = Mapping[str, Value | Sequence[float]]
+"""Values of fields, or one number for each slice."""
 
 
 class Predictor:
@@ -64,7 +67,7 @@ class Predictor:
     def predict(
         self,
         volumes: Sequence[Volume] | Prepared,
-        metadata: Mapping[str, Value],
+        metadata: Told,
         *,
         order: Sequence[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -77,7 +80,8 @@ class Predictor:
         volumes
             Volumes, or what `prepare` made of them.
         metadata
-            A value for every field of the model's schema.
+            A value for every field of the model's schema. A field that is per slice may be left out, for the program to fill it in;
+            or it has a number for all slices, or a sequence of one for each slice of the sliced layout, in its order.
         order
             Source slices to compute, along N, in this order; None computes all, from the middle outward.
         progress
@@ -95,7 +99,7 @@ class Predictor:
     def predict_mixture(
         self,
         volumes: Sequence[Volume] | Prepared,
-        metadata: Mapping[str, Value],
+        metadata: Told,
         mixture: Mixture,
         *,
         order: Sequence[int] | None = None,
@@ -112,7 +116,7 @@ class Predictor:
     def predict_each(
         self,
         volumes: Sequence[Volume] | Prepared,
-        metadata: Sequence[Mapping[str, Value]],
+        metadata: Sequence[Told],
         *,
         mixture: Mixture | None = None,
         order: Sequence[int] | None = None,
@@ -125,7 +129,7 @@ class Predictor:
         weights stand for its field in all of the metadata.
         """
         header = self._checkpoint.header
-        asked = [Asked.of(header, values, mixture) for values in metadata]
+        asked = [Asked.of(header, {name: spelled(value) for name, value in values.items()}, mixture) for values in metadata]
         conditions = [condition for each in asked for condition in each.conditions]
         prepared = volumes if isinstance(volumes, Prepared) else self.prepare(volumes)
         count = prepared.shape[0]
@@ -136,7 +140,7 @@ class Predictor:
         if not self._replayed:
             plan = plan.fitted(header.architecture, prepared.padded_shape, prepared.preprocessing.tile)
         check = check_for(plan, header, prepared, len(wanted)) if self._auto else None
-        notices = list(self.notices)
+        notices = [*self.notices, *prepared.notices(header.architecture.divisor)]
         while True:
             kept = [Kept.empty(len(header.classes), prepared.shape) for _ in conditions]
             runner = Runner(self._model, prepared, plan, check)

@@ -14,11 +14,13 @@ import pytest
 
 from napari_film import cli, nifti
 from napari_film.checkpoint import load_checkpoint
+from napari_film.conditioning import ContinuousField
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import ENGINE
 from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.predictor import Predictor
 
+POSITION = ContinuousField(name="slice_position", minimum=2, maximum=4, per_slice="position")
 VALUES = ("astrocytoma", "ependymoma", "hemangioblastoma")
 COMMAND = (sys.executable, "-c", "from napari_film.cli import main; main()")
 
@@ -252,6 +254,80 @@ def test_a_number_that_is_clamped_is_told(desk: Desk, make_checkpoint: Callable,
     outcome = desk.predict("--metadata", "age=140", value=None)
     assert outcome.err == "napari-film: age is 140, outside of what this model was trained on; 100 is used instead.\n"
     assert desk.sidecar()["Metadata"] == {"age": 100}
+
+
+AGAIN = "give one number per slice, one for all of them, or 'by slice'."
+TAKEN = "give a number from 2 to 4, or 'by slice', or one number per slice, with commas between."
+
+
+@pytest.fixture
+def stack_desk(desk: Desk, make_checkpoint: Callable, tumor: Any) -> Desk:
+    """Give the desk with a model of acquired slices that is told where in the stack each slice is; the image has 5."""
+    path = make_checkpoint(tumor, POSITION, seed=6, preprocessing={"slice_axis": "acquired"})
+    desk.model.write_bytes(path.read_bytes())
+    return desk
+
+
+def test_what_is_known_per_slice_is_filled_in_slice_by_slice(stack_desk: Desk) -> None:
+    found = {}
+    output = stack_desk.folder / "p.nii.gz"
+    for name, told in {
+        "left out": None,
+        "by slice": "by slice",
+        "numbers": "2,2.5,3,3.5,4",
+        "spaces": " 2, 2.5,3,3.5, 4",
+        "middle": "3",
+        "reversed": "4,3.5,3,2.5,2",
+    }.items():
+        outcome = stack_desk.predict("--probabilities", output, *([] if told is None else ["--metadata", f"slice_position={told}"]))
+        assert (outcome.code, outcome.err) == (0, "")
+        found[name] = array(output)
+        expected = {"left out": "by slice", "spaces": "2,2.5,3,3.5,4", "middle": 3.0}.get(name, told)
+        assert stack_desk.sidecar()["Metadata"] == {"tumor_type": "ependymoma", "slice_position": expected}
+    for name in ("by slice", "numbers", "spaces"):
+        np.testing.assert_array_equal(found[name], found["left out"])
+    np.testing.assert_array_equal(found["middle"][..., 2], found["left out"][..., 2])
+    np.testing.assert_array_equal(found["reversed"][..., 2], found["left out"][..., 2])
+    assert (found["middle"][..., 0] != found["left out"][..., 0]).any()
+    assert (found["reversed"][..., 4] != found["left out"][..., 4]).any()
+    predictor = Predictor(load_checkpoint(stack_desk.model), device="cpu")
+    for numbers in ([2, 2.5, 3, 3.5, 4], np.linspace(2, 4, 5, dtype=np.float32)):
+        prediction = predictor.predict([nifti.read(stack_desk.image)], {"tumor_type": "ependymoma", "slice_position": numbers})
+        assert prediction.metadata.values["slice_position"] == "2,2.5,3,3.5,4"
+        np.testing.assert_array_equal(prediction.probabilities()[0], found["left out"])
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ("2,3,4", f"slice_position came with 3 numbers, and the image has 5 slices; {AGAIN}"),
+        ("2,3,,3,4", "slice_position has no number for slice 3; give one for each slice, or 'by slice'."),
+        ("2,3,9,3,4", "slice_position is 9, outside of what this model was trained on; give a number from 2 to 4."),
+        ("base", f"slice_position is 'base', which is no number; {TAKEN}"),
+        ("", f"slice_position is '', which is no number; {TAKEN}"),
+    ],
+)
+def test_numbers_per_slice_that_do_not_fit_are_one_sentence(stack_desk: Desk, told: str, sentence: str) -> None:
+    before = stack_desk.files()
+    outcome = stack_desk.predict("--metadata", f"slice_position={told}")
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"napari-film: {sentence}\n")
+    assert stack_desk.files() == before
+
+
+def test_an_image_smaller_than_the_network_halves_is_filled_up_and_that_is_told(
+    desk: Desk, make_checkpoint: Callable, make_volume: Callable, tumor: Any
+) -> None:
+    desk.model.write_bytes(make_checkpoint(tumor, depth=4, places=("none",) * 4 + ("inside",) + ("none",) * 5).read_bytes())
+    volume = make_volume((7, 20, 3))
+    nifti.write(desk.image, volume.data, volume)
+    outcome = desk.predict()
+    sentence = (
+        "t2.nii.gz has slices of 20 x 7 pixels, and this network needs 16 x 16 or more: "
+        "they were filled up with the pixels of their edges, so trust the mask less."
+    )
+    assert (outcome.code, outcome.err) == (0, f"napari-film: {sentence}\n")
+    assert array(desk.mask).shape == (7, 20, 3)
+    assert desk.sidecar()["Notices"] == [sentence]
 
 
 def test_a_model_without_fields_needs_no_metadata(desk: Desk, make_checkpoint: Callable) -> None:
