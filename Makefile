@@ -23,6 +23,9 @@ DEMO_OPTIONS := --headless --output demo
 endif
 endif
 
+# Two processes, one of which has all windows: they would take the focus from each other.
+SIDE_BY_SIDE ?= -n 2 --dist loadgroup
+
 # Threads of torch that wait for each other sleep: spinning, they would take the cores from the window under test.
 test test-all: export OMP_WAIT_POLICY ?= PASSIVE
 
@@ -32,10 +35,10 @@ demo: $(VENV)/.made system-packages
 	@$(DISPLAY_IF_NONE) $(BIN)/napari-film demo $(DEMO_OPTIONS) $(ARGS)
 
 test: $(VENV)/.made system-packages
-	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q $(ARGS)
+	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/.made system-packages
-	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q -m "not gpu" $(ARGS)
+	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not gpu" $(ARGS)
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check --quiet
