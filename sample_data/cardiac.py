@@ -1,7 +1,7 @@
 """Phantom `cardiac`: short-axis cine stacks of a beating heart, laid out as ACDC is (Bernard et al. 2018).
 
 Each patient has the frames of end-diastole (ED) and end-systole (ES) on one double-oblique grid: I runs to the left and back, J towards the
-inferior wall, K from the base to the apex. Slices are 8 to 10 mm apart and each is a breath-hold of its own, so the heart is not quite in
+inferior wall, K from the base to the apex. Slices are 8.5 to 10 mm apart and each is a breath-hold of its own, so the heart is not quite in
 the same place in all of them. Labels: 1 right ventricle, 2 myocardium, 3 left ventricle.
 """
 
