@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _NAME = "napari-film"
 _PATHS = {"images", "model", "output", "probabilities", "plan"}  # parameters of `predict` that name a file
 
+_IMAGES = "One .nii or .nii.gz file per channel, in the model's order; or a picture (.png, .tif) with all channels."
 _METADATA = (
     "A condition value; once per field of the model. A field that is known per slice is filled in where it is left out; it also takes "
     "one number for all slices, or one for each, in their order: 0,0.5,1."
@@ -42,9 +43,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.command()
 def predict(
     context: typer.Context,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="One .nii or .nii.gz file per channel, in the model's order.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help=_IMAGES)],
     model: Annotated[str, typer.Option(help="A .safetensors checkpoint, or the name of a bundled one.")],
-    output: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz; a JSON sidecar is written beside it.")],
+    output: Annotated[
+        Path, typer.Option(help="Mask to write, .nii or .nii.gz, of a picture also .png or .tif; a JSON sidecar is written beside it.")
+    ],
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help=_METADATA)] = None,
     weights: Annotated[
         str | None,
@@ -84,17 +87,17 @@ def predict(
         raise InputError("A replayed plan has a device and a precision of its own; leave out --device and --precision, or --plan.")
     options.check_outputs(images, [path for path in (output, probabilities) if path is not None])
 
-    from napari_film import nifti  # and torch below, once it is clear that there is something to do
+    from napari_film import nifti, picture  # and torch below, once it is clear that there is something to do
     from napari_film.checkpoint import load_checkpoint
     from napari_film.inference import sidecar
     from napari_film.inference.prediction import JointProbabilities, joint_mask
     from napari_film.inference.predictor import Predictor
 
     recorded = None if plan is None else options.read_plan(plan)
-    volumes = [nifti.read(image) for image in images]
+    read = [picture.read_for_model(image, header.preprocessing) for image in images]
     checkpoint = load_checkpoint(checkpoint_path)
     predictor = Predictor(checkpoint, plan=recorded, device=device, precision=precision)
-    predictions = _predict(predictor, predictor.prepare(volumes), runs, mixture)
+    predictions = _predict(predictor, predictor.prepare([volume for volume, _ in read]), runs, mixture)
     predictions = [replace(prediction, postprocessing=postprocessing) for prediction in predictions]
     mask = joint_mask(predictions)
     reference = predictions[0].prepared.reference
@@ -110,11 +113,15 @@ def predict(
     )
     with ExitStack() as together:  # all of the files appear, or none
         names = sidecar.label_names(checkpoint.header, [prediction.metadata for prediction in predictions])
-        nifti.write(together.enter_context(atomic_path(output)), mask, reference, names=names)
+        if picture.is_picture(output):
+            picture.write(together.enter_context(atomic_path(output)), mask)
+        else:
+            nifti.write(together.enter_context(atomic_path(output)), mask, reference, names=names)
         if probabilities is not None:
             nifti.write(together.enter_context(atomic_path(probabilities)), JointProbabilities(predictions), reference)
         together.enter_context(atomic_path(sidecar.sidecar_path(output))).write_text(sidecar.to_json(content), encoding="utf-8")
-    for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
+    told = [*(notice for _, notices in read for notice in notices), *(notice for each in predictions for notice in each.notices)]
+    for notice in dict.fromkeys(told):
         console.tell(_NAME, notice)
     volumes_ml = ", ".join(f"{name} {volume:.2f} ml" for name, volume in content["VolumesMl"].items())
     typer.echo(f"{output.name}: {volumes_ml}")

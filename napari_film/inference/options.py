@@ -15,6 +15,7 @@ from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan
 
 _NIFTI = (".nii", ".nii.gz")
+_PICTURES = (".png", ".tif", ".tiff")  # as in `picture`, which would be loaded for them
 
 
 def read_metadata(header: Header, words: Sequence[str]) -> dict[str, Value]:
@@ -95,11 +96,18 @@ def read_plan(words: str) -> Plan:
 
 
 def check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Raise InputError where ``outputs`` cannot be written, or would take the place of ``images`` or of one another."""
+    """Raise InputError where ``outputs`` cannot be written, or would take the place of ``images`` or of one another.
+
+    The first is the mask, which of a picture may be one, too.
+    """
     taken = {_stem(path) for image in images for path in (image, image.resolve())}
-    for output in outputs:
-        if not output.name.endswith(_NIFTI):
-            raise InputError(f"The output is {output.name}; give a name that ends in .nii or .nii.gz.")
+    for number, output in enumerate(outputs):
+        if _is_picture(output) and number == 0:
+            if volume := next((image for image in images if not _is_picture(image)), None):
+                raise InputError(f"The output is {output.name}, and {volume.name} is no picture; give a name that ends in .nii or .nii.gz.")
+        elif not output.name.endswith(_NIFTI):
+            endings = ".nii or .nii.gz, or as a picture" if number == 0 and all(map(_is_picture, images)) else ".nii or .nii.gz"
+            raise InputError(f"The output is {output.name}; give a name that ends in {endings}.")
         if not os.path.isdir(output.parent):
             raise InputError(f"The folder of {output.name} does not exist; make it first or name another one.")
         if os.path.isdir(output):
@@ -110,8 +118,14 @@ def check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
         raise InputError(f"Mask and probabilities are both to be written to {outputs[0].name}; give two names.")
 
 
+def _is_picture(path: Path) -> bool:
+    return path.name.lower().endswith(_PICTURES)
+
+
 def _stem(path: Path) -> Path:
-    """Where a file stands, less the endings of NIfTI: what its JSON sidecar shares with it."""
+    """Where a file stands, less the endings of NIfTI and of pictures: what its JSON sidecar shares with it."""
+    if _is_picture(path):
+        return path.parent.resolve() / path.stem
     return path.parent.resolve() / path.name.removesuffix(".gz").removesuffix(".nii")
 
 
