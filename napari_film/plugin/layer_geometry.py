@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.volume import AnatomicalAxis, FileGeometry, Grid, Reorder, SliceAxis, Volume, anatomical, slicing, towards
+from napari_film.volume import AnatomicalAxis, FileGeometry, Grid, Reorder, SliceAxis, Volume, anatomical, closest_axes, slicing, towards
 
 REVERSED = np.eye(4)[[2, 1, 0, 3]]
 """(x, y, z) to (z, y, x) and back."""
@@ -65,10 +65,8 @@ class LayerGeometry:
 
     @cached_property
     def letters(self) -> tuple[str, str, str]:
-        """Where napari's last three world axes point, closest: ("S", "A", "R") for layers of ours."""
-        directions = self.to_ras[:3, :3]
-        nearest = np.abs(directions).argmax(axis=0)
-        a, b, c = (("LR", "PA", "IS")[ras][int(directions[ras, axis] > 0)] for axis, ras in enumerate(nearest))
+        """Where napari's last three world axes point, closest, no two along one axis: ("S", "A", "R") for layers of ours."""
+        a, b, c = (("LR", "PA", "IS")[ras][sense > 0] for ras, sense in closest_axes(self.to_ras))
         return a, b, c
 
     def anatomical(self, slice_axis: SliceAxis) -> AnatomicalAxis:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
 from napari.layers._source import layer_source
+from scipy.spatial.transform import Rotation
 
 from napari_film.errors import InputError
 from napari_film.plugin.layers import (
@@ -23,6 +24,7 @@ from napari_film.plugin.layers import (
     path_of,
     volume_from_layer,
 )
+from napari_film.plugin.orientation import dims_order, world_axis
 from napari_film.volume import Volume, slicing
 
 ORIENTATIONS = [(axes, signs) for axes in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)]
@@ -102,6 +104,20 @@ def test_sliced_layout_to_layer_and_back(axes, signs, slice_axis):
     index = 1
     plane = stack[geometry.slice_of(index, slice_axis)]
     np.testing.assert_array_equal(np.sort(np.take(layer.data, index, dimension).ravel()), np.sort(plane.ravel()))
+
+
+def test_the_display_is_turned_to_acquired_slices_whatever_the_obliquity():
+    turns = Rotation.random(300, random_state=0).as_matrix()
+    for turn in turns:
+        affine = np.eye(4)
+        affine[:3, :3] = turn * [1.4, 1.4, 8]
+        geometry = geometry_of(_layer(Volume(np.zeros((5, 6, 7), np.int16), affine)))
+        assert geometry.letters == ("S", "A", "R")
+        for slice_axis in (*AXES, "acquired"):
+            across = world_axis(geometry.letters, geometry.anatomical(slice_axis))
+            assert across == geometry.slice_dimension(slice_axis) == dims_order(geometry.letters, geometry.anatomical(slice_axis), 3)[0]
+    nearest = np.abs(turns).argmax(axis=1)  # alone, two axes of some of these are nearest to one
+    assert any(len(set(axes)) < 3 for axes in nearest.tolist())
 
 
 def test_classes_stand_before_the_slices():

@@ -59,7 +59,7 @@ def suggest(profile: Profile, seen: Sequence[Seen], recipe: Recipe) -> Suggestio
     middle = [of.median for of in profile.spacing]
     thickest = max(range(3), key=lambda axis: middle[axis])
     flat = middle[thickest] > ISOTROPIC * min(middle)
-    acquired = str(recipe.preprocessing.slice_axis) == "acquired"  # asked for, so it stays
+    acquired = recipe.preprocessing.slice_axis == "acquired"  # asked for, so it stays
     slice_axis: SliceAxis = "acquired" if acquired else _ACROSS[thickest] if flat else "axial"
     across, *plane = SLICED_AXES[slice_axis]
     low, high = min(profile.spacing[axis].low for axis in plane), max(profile.spacing[axis].high for axis in plane)
