@@ -10,10 +10,12 @@ import torch
 from napari_film.architecture import Architecture
 from napari_film.bundled import bundled_checkpoints
 from napari_film.checkpoint import load_checkpoint
+from napari_film.inference.as_trained import AsTrainedUNet
 from napari_film.inference.plan import Plan
 from napari_film.inference.predictor import Predictor
 from napari_film.inference.recorded import Recorded, RecordedUNet
 from napari_film.inference.specialised import Window
+from napari_film.models.position import Position
 
 pytestmark = pytest.mark.gpu
 
@@ -61,6 +63,27 @@ def test_tiles_are_never_replayed_in_another_place(make_network: Callable) -> No
             part = ours.probabilities(ours.front(image[:, :, top : top + 64], Window(top, 0, 128, 128)), CONDITIONS[0])
             rows = slice(0 if top == 0 else 24, 64 if top == 64 else 40)
             assert torch.allclose(part[:, :, rows], whole[:, :, top : top + 64][:, :, rows], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["inside", "guide", "film"])
+def test_any_other_network_says_what_the_trained_one_says(make_network: Callable, kind: str) -> None:
+    architecture = Architecture(
+        depth=2,
+        width=8,
+        channels=2,
+        classes=2,
+        condition=3,
+        places=("none", "none", kind, kind, "none", kind),
+        coordinates=True,
+        skips=False,
+    )
+    network = make_network(architecture).requires_grad_(False)
+    ours = AsTrainedUNet(network, device="cuda")
+    images, position = torch.randn(2, 2, 40, 56), Position(0, 0, 37, 50)
+    front = ours.front(images, position=position)
+    for condition in CONDITIONS:
+        expected = network(images, torch.tensor([condition]).expand(2, -1), position)
+        assert torch.allclose(ours.probabilities(front, condition).cpu(), expected, rtol=0, atol=1e-4)
 
 
 def test_what_cannot_be_recorded_is_run(caplog: pytest.LogCaptureFixture) -> None:

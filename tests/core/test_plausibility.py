@@ -73,6 +73,19 @@ def test_a_usual_image_has_no_line_and_so_has_a_model_without_a_fingerprint(head
     assert unusual([], header(), USUAL) == ()
 
 
+def test_axes_of_acquired_slices_are_called_columns_rows_and_slices(header: Callable) -> None:
+    known = header(slice_axis="acquired")
+    stored = volume((1, 1, 3), (30, 40, 50))
+    lines = (
+        "Voxels are 3 times as thick (slices) as any in training: 3 mm, at most 1 mm there.",
+        "The field of view along slices is 150 mm, 3 times the largest in training (about 50 mm).",
+    )
+    assert unusual([stored], known, USUAL) == lines
+    oblique = np.array([[0.6, 0, 0.8, 0], [0, 1, 0, 0], [-0.8, 0, 0.6, 0], [0, 0, 0, 1]]) @ stored.affine[:, [0, 2, 1, 3]]
+    assert unusual([Volume(stored.data.transpose(0, 2, 1), oblique)], known, USUAL) == lines  # wherever the file has them
+    assert unusual([volume((1.2, 1.2, 1.2))], known, USUAL) == ()
+
+
 @pytest.mark.parametrize(
     ("fault", "line"),
     [

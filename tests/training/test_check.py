@@ -763,6 +763,20 @@ def test_the_suggested_lines_are_a_recipe(tmp_path: Path, capsys: pytest.Capture
     assert recipe.training.patch == (96, 112)
 
 
+def test_slices_as_acquired_stay_that_and_have_axes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "heart"
+    ended(capsys, "phantom", "cardiac", str(folder), "--subjects", "3")
+    found = check(str(folder / "cases.tsv"), recipe="cardiac")
+    assert found.suggestion is not None
+    assert found.profile is not None
+    assert found.suggestion.slice_axis == "acquired"
+    assert "mm along columns, rows, slices;" in found.suggestion.toml()
+    columns, rows, slices = found.profile.spacing
+    assert slices.low >= 5
+    assert max(columns.high, rows.high) <= 2
+    assert found.suggestion.spacing[2] == 0
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 def test_real_contrasts_of_one_subject(tmp_path: Path) -> None:
     folder = tmp_path / "spine"

@@ -40,3 +40,16 @@ def test_axes_are_those_of_the_patient() -> None:
     assert measures.spacing == (1.5, 0.5, 5)
     assert measures.size == (6, 8, 4)
     assert measures.intensity[0][1] == pytest.approx((4 * 6 * 8 - 1) / 2)
+
+
+def test_axes_of_acquired_slices_are_columns_rows_and_slices() -> None:
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = -5, 1.5, 0.5, 1  # slices 5 mm thick stand first in the file
+    measures = measure([Volume(np.arange(4 * 6 * 8).reshape(4, 6, 8), affine)], "acquired")
+    assert measures.spacing == (1.5, 0.5, 5)
+    assert measures.size == (6, 8, 4)
+    measures = measure([Volume(np.arange(4 * 6 * 8).reshape(6, 8, 4), affine[:, [1, 2, 0, 3]])], "acquired")
+    assert measures.spacing == (1.5, 0.5, 5)
+    assert measures.size == (6, 8, 4)
+    turned = affine @ np.array([[0, 0, -1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    assert measure([Volume(np.zeros((6, 8, 4)), turned)], "acquired").spacing == (1.5, 0.5, 5)
