@@ -1,4 +1,4 @@
-"""Phantom generators: seeded synthetic data sets in BIDS layout, to try the tool out and to test it.
+"""Phantom generators: seeded synthetic data sets, in BIDS layout or as tables, to try the tool out and to test it.
 
     from napari_film.sample_data import write_phantom
     write_phantom("spinal_tumor", "phantom", subjects=30, seed=1)
@@ -27,7 +27,9 @@ def write_phantom(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a phantom data set of ``subjects`` subjects as a BIDS tree (`clevr_seg`: pictures and tables), and return its folder.
+    """Write a phantom data set of ``subjects`` subjects, and return its folder.
+
+    `spinal_tumor` and `abdomen` are BIDS trees, `cardiac` is laid out as ACDC and has a table, `clevr_seg` is pictures and tables.
 
     Parameters
     ----------
