@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from napari_film.errors import InputError
 from napari_film.training.data import find_cases
+from napari_film.training.fit import fit
 from napari_film.training.recipe import Recipe, load_recipe
 
 from .conftest import write_bids
@@ -37,3 +39,26 @@ def test_a_phantom_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(drawn) == 1
     assert drawn[0]["seed"] == 1
     assert not unfinished.exists()
+
+
+def test_phantoms_with_tables_are_drawn_and_read(tmp_path: Path) -> None:
+    recipe, _ = load_recipe("clevr_seg", ["data.phantom.subjects=3"])
+    cases, origin = find_cases(recipe, tmp_path, data=None, console=CONSOLE)
+    assert [case.split for case in cases] == ["train", "validation", "test"]
+    assert "clevr_seg" in origin
+    assert all(case.values == recipe.fields[0].values for case in cases)  # type: ignore[union-attr]
+    other, _ = load_recipe("clevr_seg", ["data.phantom.subjects=3", "data.phantom.table=location.tsv"])
+    assert len(find_cases(other, tmp_path, data=None, console=CONSOLE)[0]) > len(cases)
+    none, _ = load_recipe("clevr_seg", ["data.phantom.subjects=3", "data.phantom.table=weight.tsv"])
+    with pytest.raises(InputError, match=r"The phantom clevr_seg has no table weight\.tsv; it has colour\.tsv, labels\.tsv, location\.tsv"):
+        find_cases(none, tmp_path, data=None, console=CONSOLE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "subjects"), [("clevr_seg", 8), ("cardiac", 5)])
+def test_a_bundled_recipe_draws_trains_and_scores(name: str, subjects: int, tmp_path: Path) -> None:
+    settings = [f"data.phantom.subjects={subjects}", "training.epochs=1", "training.samples=8", "training.batch=4"]
+    recipe, text = load_recipe(name, settings)
+    fitted = fit(recipe, text, tmp_path / "run")
+    assert fitted.scores["epochs"] == 1
+    assert set(fitted.scores["tables"]["test"]) == set(recipe.class_names())

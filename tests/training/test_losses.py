@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
-from monai.losses import DiceLoss
+from monai.losses import DiceLoss, FocalLoss
 
-from napari_film.training.losses import soft_dice_loss, soft_dice_loss_per_condition
+from napari_film.training.losses import focal_loss, soft_dice_loss, soft_dice_loss_per_condition
 
 
 @pytest.fixture
@@ -39,3 +41,15 @@ def test_per_condition_a_small_organ_counts_as_much_as_a_large_one() -> None:
     without_small[1] = 0
     assert float(soft_dice_loss(without_small, truth)) < 0.01
     assert float(soft_dice_loss_per_condition(without_small, truth, torch.eye(2))) == pytest.approx(0.4)
+
+
+def test_focal_loss_is_that_of_a_loop_and_of_monai(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, truth = (part * scale for part, scale in zip(pair, (3.0, 1.0), strict=True))
+    total = 0.0
+    for logit, true in zip(logits.double().flatten().tolist(), truth.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        total += -0.25 * (1 - p) ** 2 * math.log(p) if true else -0.75 * p**2 * math.log(1 - p)
+    assert focal_loss(logits, truth).item() == pytest.approx(total / logits.numel(), rel=1e-5)
+    torch.testing.assert_close(focal_loss(logits, truth), FocalLoss(gamma=2.0, alpha=0.25)(logits, truth))
+    sure = torch.tensor([[[[60.0, -60.0]]]])
+    assert focal_loss(sure, 1 - torch.tensor([[[[1.0, 0.0]]]])).item() == pytest.approx((0.75 * 60 + 0.25 * 60) / 2)
