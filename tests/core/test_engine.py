@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from napari_film.checkpoint import load_checkpoint
+from napari_film.conditioning import ContinuousField
 from napari_film.header import read_header
 from napari_film.inference.agenda import outward
 from napari_film.inference.engine import Engine
@@ -331,3 +332,28 @@ def test_whatever_is_commanded_no_result_bears_another_s_name(
     ]
     assert sorted(complete) == sorted((condition, index) for condition in wanted for index in range(5))
     assert checked > 100  # each wait alone brings 12
+
+
+def test_a_condition_per_slice_is_that_of_the_predictor_and_a_wrong_count_is_told(
+    owner: Owner, make_checkpoint: Callable, make_affine: Callable, make_volume: Callable, tumor: Any
+) -> None:
+    position = ContinuousField(name="slice_position", minimum=0, maximum=1, per_slice="position")
+    places = ("none", "none", "inside", "film", "film", "none")
+    model = make_checkpoint(tumor, position, places=places, preprocessing={"slice_axis": "acquired"})
+    volume = make_volume((6, 21, 18), make_affine(spacing=(8, 1.5, 1.5), angles=(41, -30, 25)))
+    schema = read_header(model).metadata_schema
+    metadata = [{"tumor_type": "ependymoma", "slice_position": told} for told in ("by slice", "1,0.8,0.6,0.4,0.2,0", 0.4)]
+    asked = [tuple(map(float, schema.encode(each))) for each in metadata]
+    owner.open(1, volume, model)
+    owner.engine.submit([Request(1, condition) for condition in asked], range(6), together=3)
+    found = {(event.request.condition, event.index): event.q for event in owner.until(Finished, 1) if isinstance(event, SliceResult)}
+    predictions = Predictor(load_checkpoint(model), device="cpu").predict_each([volume], metadata)
+    for condition, prediction in zip(asked, predictions, strict=True):
+        for index in range(6):
+            np.testing.assert_array_equal(found[condition, index], prediction.kept.q[:, index])
+    assert not np.array_equal(predictions[0].kept.q, predictions[1].kept.q)
+    wrong = tuple(map(float, schema.encode({"tumor_type": "ependymoma", "slice_position": "0,0.5,1"})))
+    owner.take()
+    owner.engine.submit([Request(1, wrong)], range(6))
+    failure = next(event for event in owner.until(Failure, 1) if isinstance(event, Failure))
+    assert failure.message.startswith("slice_position came with 3 numbers, and the image has 6 slices; give one number per slice")
