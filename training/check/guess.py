@@ -1,22 +1,27 @@
 """A recipe for data that have none yet: what can be seen from names alone, so that the data can be looked at.
 
 Of a BIDS folder, the images with masks are the reference; where those are of several suffixes, each is a case (contrast as a
-condition), and where of one, the other images of the same scans are its channels. Of a table, the columns say it.
+condition), and where of one, the other images of the same scans are its channels. Of a table, the columns say it, and of pictures the
+first of them.
 """
 
 import csv
+import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_film.bids import read_text, stem
 from napari_film.errors import InputError
+from napari_film.picture import is_picture, read
 
 from ..recipe import Recipe
 from ..recipe.data import Source
 
 _SCAN = ("sub-", "ses-", "run-")
 _USUAL = ("dseg", "seg-manual")
+_COLOURS = ("red", "green", "blue")
 _ADVICE = "say by --recipe where images and masks are"
 
 
@@ -31,7 +36,7 @@ def guess_recipe(source: Source) -> Recipe:
     content = _of_table(source.table) if source.table is not None else _of_folder(source.bids or Path())
     return Recipe.model_validate(
         {
-            "model": {"name": "check", "film": "none"},
+            "model": {"name": "check", "places": "none"},
             "classes": [{"name": "any structure", "labels": range(1, 256)}],
             "preprocessing": {"slice_axis": "axial"},
             **content,
@@ -46,7 +51,25 @@ def _of_table(path: Path) -> dict[str, Any]:
     names = [column.partition(":")[2] or "image" for column in heading if column.lower().partition(":")[0] == "image"]
     if not names:
         raise InputError(f"{path.name} has no column image or image:NAME, where the images stand; its columns are {', '.join(heading)}.")
-    return {"data": {"table": path}, "channels": [{"name": name} for name in names]}
+    return {"data": {"table": path}, "channels": [{"name": name} for name in names], **_of_pictures(path, delimiter, names)}
+
+
+def _of_pictures(table: Path, delimiter: str, names: Sequence[str]) -> dict[str, Any]:
+    """Say how pictures are sliced, and that a colour one holds all channels, by the first line of ``table``; nothing of volumes."""
+    rows = csv.DictReader(io.StringIO(read_text(table), newline=""), delimiter=delimiter)
+    cells = {(key or "").strip().lower(): cell for key, cell in next(rows, {}).items()}
+    image = next((table.parent / cell for key, cell in cells.items() if key.partition(":")[0] == "image" and isinstance(cell, str)), None)
+    if image is None or not is_picture(image):
+        return {}
+    sliced: dict[str, Any] = {"preprocessing": {"slice_axis": "acquired"}}
+    try:
+        data = read(image).data
+    except InputError:  # which is told with the others
+        return sliced
+    if len(names) > 1 or data.ndim < 4 or data.shape[3] < len(_COLOURS):
+        return sliced
+    sliced["preprocessing"]["fourth_axis"] = "channels"
+    return {**sliced, "channels": [{"name": colour} for colour in _COLOURS]}
 
 
 def _of_folder(folder: Path) -> dict[str, Any]:

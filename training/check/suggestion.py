@@ -41,6 +41,7 @@ class Suggestion:
     patch: tuple[int, int]
     channels: tuple[dict[str, Any], ...]
     why: dict[str, str]
+    fourth_axis: str = "frame"
 
     def toml(self) -> str:
         """Give the lines to paste."""
@@ -49,7 +50,8 @@ class Suggestion:
             lines += ["[[channels]]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in channel.items()), ""]
         spacing = ", ".join(f"{length:g}" for length in self.spacing)
         lines += ["[preprocessing]", f'slice_axis = "{self.slice_axis}"  # {self.why["slice_axis"]}']
-        lines += [f"spacing = [{spacing}]  # {self.why['spacing']}", ""]
+        lines += [f"spacing = [{spacing}]  # {self.why['spacing']}"]
+        lines += [f'fourth_axis = "{self.fourth_axis}"', ""] if self.fourth_axis != "frame" else [""]
         lines += ["[training]", f"patch = [{self.patch[0]}, {self.patch[1]}]  # {self.why['patch']}"]
         return "\n".join(lines)
 
@@ -77,6 +79,7 @@ def suggest(profile: Profile, seen: Sequence[Seen], recipe: Recipe) -> Suggestio
         depth=depth,
         patch=patch,
         channels=tuple(_channel(channel, profile, seen, reference=number == 0) for number, channel in enumerate(recipe.channels)),
+        fourth_axis=recipe.preprocessing.fourth_axis,
         why={
             "slice_axis": "as the recipe has it"
             if acquired
