@@ -33,7 +33,10 @@ class Published(StrEnum):
 
 @app.command(name="fit")
 def fit_command(
-    recipe: Annotated[str, typer.Argument(help="A recipe (TOML), or the name of one that comes with the package: abdomen, spinal_tumor.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A recipe (TOML), or the name of one that comes with the package: abdomen, cardiac, clevr_seg, spinal_tumor."),
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME by default.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="BIDS folder to train on instead of the recipe's own data.")] = None,
     cache: Annotated[Path | None, typer.Option("--cache", help="Folder of prepared slices, kept between runs; your cache folder.")] = None,

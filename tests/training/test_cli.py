@@ -78,7 +78,8 @@ def test_an_unknown_recipe_is_told_without_a_traceback() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ, check=False)
     assert ended.returncode == 2
     assert ended.stderr.strip().splitlines() == [
-        "napari-film-train: no_such_recipe is no file and no recipe of this package; give a path, or one of: abdomen, spinal_tumor."
+        "napari-film-train: no_such_recipe is no file and no recipe of this package; give a path, or one of: abdomen, cardiac, "
+        "clevr_seg, spinal_tumor."
     ]
 
 
