@@ -214,7 +214,7 @@ def test_the_save_button_asks_where(dock, model, volume, tmp_path, monkeypatch):
 
 def test_samples_choose_their_model_and_never_a_person_s(dock, model, volume):
     demos = bundled_checkpoints()
-    assert set(demos) >= {"abdomen", "cardiac", "spinal_tumor"}
+    assert set(demos) == {"abdomen", "cardiac", "clevr_seg", "spinal_tumor"}
     dock.viewer.open_sample("napari-film", "abdomen")
     assert dock.session.checkpoint == demos["abdomen"]
     dock.viewer.open_sample("napari-film", "spinal_tumor")
