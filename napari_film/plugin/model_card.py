@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_film.conditioning import AnyField, CategoricalField
 from napari_film.header import Header
 from napari_film.plugin.metadata_form import spoken
+from napari_film.plugin.model_inputs import in_colour
 from napari_film.preprocessing import Preprocessing
 from napari_film.volume import axis_names
 
@@ -47,8 +48,8 @@ class ModelCard(QWidget):
 def _card(header: Header) -> str:
     """Rich text of a header. Its texts come from a file, so they are escaped."""
     rows = [
-        ("images", ", ".join(_channel(channel.name, channel.suffix) for channel in header.channels)),
-        ("slices", f"{header.preprocessing.slice_axis}, {_spacing(header.preprocessing)}"),
+        ("images", ("a picture: " if in_colour(header) else "") + ", ".join(_channel(each.name, each.suffix) for each in header.channels)),
+        ("slices", "" if in_colour(header) else f"{header.preprocessing.slice_axis}, {_spacing(header.preprocessing)}"),
         *((spoken(field.name), _vocabulary(field)) for field in header.metadata_schema),
         ("finds", ", ".join(map(spoken, header.classes))),
         ("Dice", _dice(header.provenance.scores)),

@@ -60,7 +60,7 @@ class RunPanel(QWidget):
 
     def setProgress(self, done: int, total: int) -> None:
         """Show how many slices of the shown mask were computed."""
-        told = f"{done} of {total} slices" if total else "no mask yet"
+        told = f"{done} of {total} slice{'s' * (total != 1)}" if total else "no mask yet"
         if told == self._progress:
             return  # nor is it painted where nothing has changed
         self._bar.setUpdatesEnabled(False)  # else the bar paints at once, and the whole window with it, for every slice

@@ -218,8 +218,13 @@ class SegmentWidget(QWidget):
     # what a person does
 
     def _channels_chosen(self, layers: Sequence["Image | None"]) -> None:
-        if self.layers.channels and list(layers) != self.layers.channels:
+        former = self.layers.channels
+        if former and list(layers) != former:
+            mask = self.views.slots.layer(self.session.slot)
             self.session.forget()
+            if mask is not None and is_alternative(former[0]) and mask in self._viewer.layers:  # it would lie on another scene
+                mask.name = f"{mask.name} ({former[0].name})"
+                mask.visible = False
         self._show_in_place_of_others(layers[0] if layers else None)
         self.facts.look_at(layers)
 

@@ -30,6 +30,7 @@ _CHOICES: dict[Convention, str] = {
     "radiological": "Radiological (right is left)",
     "neurological": "Neurological (right is right)",
 }
+_PICTURE = "A picture: it is shown as it is stored, its first row at the top."
 _AS_STORED: Camera = ("towards", "down", "right")  # napari's own: rows downwards, columns to the right
 
 
@@ -220,12 +221,15 @@ class SliceView(QWidget):
             self._letters = EdgeLetters(canvas) if canvas is not None else None
         if self._letters is not None:
             self._letters.setValue(self.letters())
-        self._line.setText(self._said())
+        known = self._known()
+        flat = known is not None and known.flat
+        self._switch.setVisible(not flat)
+        self._line.setText(_PICTURE if flat else self._said())
         self._line.setVisible(bool(self._line.text()))
 
     def _said(self) -> str:
-        """How what is in view stands to the model's slices; nothing of a picture, which is one."""
-        if not self._told or (self._reference is not None and geometry_of(self._reference).flat):
+        """How what is in view stands to the model's slices."""
+        if not self._told:
             return ""
         if self._is_turned():
             return f"The model works on {self._told} slices: what is in view is one of them."

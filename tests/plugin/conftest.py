@@ -81,10 +81,16 @@ class Dock:
     def pick(self, combo: str, text: str) -> None:
         """Open a dropdown and click a choice, as a mouse does."""
         box: QComboBox = self.child(QComboBox, combo)
-        self.qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(box.width() - 8, box.height() // 2))
         view: QAbstractItemView = box.view()
-        self.qtbot.waitUntil(view.isVisible)
-        QApplication.processEvents()
+
+        def opened() -> bool:
+            """Without a window manager the focus may come late, which closes a list that has just opened; then it is clicked again."""
+            if not view.isVisible():
+                self.qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(box.width() - 8, box.height() // 2))
+            QApplication.processEvents()
+            return view.isVisible()
+
+        self.qtbot.waitUntil(opened)
         index = view.model().index(box.findText(text), 0)
         assert index.isValid(), text
         view.scrollTo(index)

@@ -125,7 +125,7 @@ def image(tmp_path_factory, make_volume, make_affine):
     return path
 
 
-@pytest.mark.usefixtures("on_the_cpu")
+@pytest.mark.usefixtures("on_the_cpu", "unpainted")
 def test_a_stack_is_segmented_slice_by_slice(dock, model, image, masks_by_predictor, tmp_path, monkeypatch):
     dock.viewer.open(image, plugin="napari-film")
     dock.widget.picker.choose(model)
@@ -136,6 +136,7 @@ def test_a_stack_is_segmented_slice_by_slice(dock, model, image, masks_by_predic
     volume = nifti.read(image)
 
     def expect(position):
+        dock.wait_idle()
         expected = masks_by_predictor(model, [volume], {"phase": dock.session.metadata["phase"], "slice_position": position})
         assert 0 < (expected == 1).mean() < 1
         assert np.array_equal(dock.voxels(dock.mask), expected)

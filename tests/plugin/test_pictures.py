@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from PIL import Image as Picture
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton
 from scipy import ndimage
 
 from napari_film import nifti, picture
 from napari_film.header import Channel
+from napari_film.plugin import samples
 from napari_film.plugin.layers import geometry_of, is_picture, layer_data_from_picture, path_of, volume_from_layer
 from napari_film.plugin.session import State
 from napari_film.preprocessing import Normalisation
@@ -106,6 +107,7 @@ def test_a_picture_in_colour_is_segmented_swapped_and_saved(dock, colour_model, 
         assert beside == json.loads((tmp_path / "exported.json").read_text())
     assert dock.viewer.dims.ndim == 2  # so there is no slider
     assert dock.widget.slice_view.letters() is None
+    assert not dock.child(QComboBox, "film_convention").isVisible()
 
 
 @pytest.mark.parametrize("turn", range(8))
@@ -194,14 +196,11 @@ def test_a_picture_smaller_than_the_network_s_depth(dock, make_checkpoint, tumor
     opened(dock, path)
     dock.widget.picker.choose(model)
     dock.click_segment()
-    dock.wait(lambda: dock.session.state is not State.RUNNING)
-    if told := sentences(notified):
-        (sentence,) = told
-        assert "small.png" in sentence
-        assert "16" in sentence
-    else:
-        dock.wait_complete()
-        assert np.array_equal(dock.mask.data, masks_by_predictor(model, [picture.read(path)], {"tumor_type": VALUES[0]})[0])
+    dock.wait_complete()
+    assert np.array_equal(dock.mask.data, masks_by_predictor(model, [picture.read(path)], {"tumor_type": VALUES[0]})[0])
+    assert dock.mask.data.shape == (9, 11)
+    assert "small.png has slices of 9 x 11 pixels, and this network needs 16 x 16 or more" in dock.child(QLabel, "film_banner").text()
+    assert sentences(notified) == []
 
 
 def test_labels_that_no_picture_holds(dock, notified, tmp_path):
@@ -238,7 +237,8 @@ def test_comparing_on_a_picture(dock, colour_model, tmp_path, masks_by_predictor
     dock.wait_complete()
     dock.viewer.dims.ndisplay = 2
     assert np.array_equal(dock.mask.data, masks[2])
-    assert sorted(dock.names()) == ["A · lesion: hemangioblastoma", "lesion: astrocytoma (kept)", "scene"]
+    assert sorted(dock.names()) == ["A · lesion: hemangioblastoma", "B · lesion: ependymoma", "lesion: astrocytoma (kept)", "scene"]
+    assert [layer.visible for layer in dock.viewer.layers if layer.name[:1] in "AB"] == [True, False]
 
 
 def test_the_command_line_of_a_picture_s_mask(dock, colour_model, tmp_path):
@@ -265,6 +265,23 @@ def test_a_picture_lies_as_any_viewer_has_it_after_a_volume_that_was_turned(dock
     dock.session.forget()
     dock.viewer.layers.remove(layer)
     assert volume in dock.viewer.layers
+
+
+def test_the_scene_that_is_chosen_is_seen_and_no_mask_of_another(dock, colour_model):
+    first, second, third = (dock.viewer.add_image(data, **arguments) for data, arguments, _ in samples.clevr_seg())
+    dock.widget.picker.choose(colour_model)
+    assert dock.widget.channel_form.value() == [first]
+    dock.click_segment()
+    dock.wait_complete()
+    dock.wait_idle()
+    mask = dock.mask
+    dock.widget.channel_form.setValue([third])
+    assert [layer.visible for layer in (first, second, third)] == [False, False, True]
+    assert (mask.name, mask.visible) == ("lesion: astrocytoma (Scene 1)", False)
+    dock.click_segment()
+    dock.wait_complete()
+    assert dock.mask is not mask
+    assert dock.mask.visible
 
 
 @pytest.mark.parametrize("channels", [(), (3,), (4,)])
