@@ -97,11 +97,20 @@ def _use(header: Header) -> list[str]:
 
 
 def _run(header: Header, checkpoint: str) -> list[str]:
-    words = ["napari-film", "predict", *(f"{_file_name(channel.name)}.nii.gz" for channel in header.channels), "--model", checkpoint]
+    together = header.preprocessing.fourth_axis == "channels"
+    ending = ".png" if together and _of_bytes(header) else ".nii.gz"
+    names = ["image"] if together else [_file_name(channel.name) for channel in header.channels]
+    words = ["napari-film", "predict", *(f"{name}{ending}" for name in names), "--model", checkpoint]
     for field in header.metadata_schema:
-        words += ["--metadata", f"{field.name}={field.example}"]
-    line = shlex.join([*words, "--output", "mask.nii.gz"])
+        words += ["--metadata", f"{field.name}={field.default if field.kind == 'continuous' and field.per_slice else field.example}"]
+    line = shlex.join([*words, "--output", f"mask{ending}"])
     return ["```", line, "```", "", "Or choose the file in napari: *Plugins > FiLM segmentation*."]
+
+
+def _of_bytes(header: Header) -> bool:
+    """Whether it was trained on pictures, as far as a header says: on slices of their own order, of values from 0 to 255."""
+    found = header.fingerprint.intensity if header.fingerprint else ()
+    return header.preprocessing.slice_axis == "acquired" and all(0 <= of.low and of.high <= 255 for of in found)
 
 
 def _file_name(name: str) -> str:

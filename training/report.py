@@ -4,6 +4,8 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from napari_film.picture import is_picture
+
 from .cases.case import given
 from .fit import Fitted
 from .recipe import Recipe
@@ -37,4 +39,4 @@ def predict_command(fitted: Fitted, recipe: Recipe) -> str:
     for name, value in given(recipe, case, case.values[0]).items():
         words += ["--metadata", f"{name}={value}"]
     name = re.sub(r"[^\w.-]+", "-", case.subject)  # a table may call a subject what no file can be called
-    return shlex.join([*words, "--output", f"{name}_mask.nii.gz"])
+    return shlex.join([*words, "--output", f"{name}_mask{'.png' if all(map(is_picture, case.images)) else '.nii.gz'}"])

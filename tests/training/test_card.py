@@ -150,3 +150,14 @@ def test_names_do_not_break_a_table(header: Header) -> None:
     odd = changed(header, "channels.1.name", "T2|w")
     assert "| intensity, T2\\|w | 3 |" in model_card(odd, {})
     assert isinstance(odd.fingerprint, Fingerprint)
+
+
+def test_a_model_for_pictures_is_run_on_one_and_cites_its_method() -> None:
+    card = model_card(bundled("clevr_seg"), {})
+    assert "napari-film predict image.png --model best.safetensors --metadata 'quadrant=upper left' --output mask.png" in card
+    assert "INSIDE at 1 of its 6 places" in card
+    assert "Steering Spatial Attention" in card
+    assert "Lemay" not in card
+    heart = model_card(bundled("cardiac"), {})
+    assert "--metadata 'slice_position=by slice' --output mask.nii.gz" in heart
+    assert "spacing 1.8 x 1.8 x own mm (columns, rows, slices)" in heart
