@@ -111,7 +111,9 @@ class WhereItLooks(QObject):
             self._forget()
             return
         if opened != self._of:
-            self._forget()
+            if self._of is None or (opened[0], opened[2]) != (self._of[0], self._of[2]):
+                self.layers.close()  # of another place they are the same layers
+            self._forget_windows()
             self._of = opened
             self._geometry = WindowGeometry(opened[2], self._images.geometry)
         wanted = {slot: _one_condition(self._session.choices[slot]) for slot in self._slots()}
@@ -244,8 +246,11 @@ class WhereItLooks(QObject):
 
     def _forget(self) -> None:
         """Take the layers away, and what is known of another model, place or image."""
-        self._errands.cancel(_TOPIC)
         self.layers.close()
+        self._forget_windows()
+
+    def _forget_windows(self) -> None:
+        self._errands.cancel(_TOPIC)
         self._of = self._geometry = None
         self._known, self._asked, self._drawn = {}, set(), {}
 

@@ -19,6 +19,7 @@ from napari_film.preprocessing import Prepared
 from napari_film.volume import SliceAxis, slicing
 
 _ANGLES = 2 * np.pi * np.array([*range(48), 0]) / 48
+_APART = 1e-3  # voxels
 _CIRCLE = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=-1)
 
 
@@ -57,14 +58,22 @@ class WindowGeometry:
         found[..., self._geometry.slice_dimension(self._axis)] = self._geometry.slice_of(index, self._axis)
         return np.asarray(found[..., 1:] if self._geometry.flat else found)
 
-    def ellipses(self, centre: NDArray[Any], size: NDArray[Any], index: int) -> NDArray[np.float64]:
-        """Give closed outlines (K, points, layer's axes) of ellipses with half axes ``size`` around ``centre``, each (K, 2), relative.
+    def ellipses(self, centre: NDArray[Any], size: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
+        """Give closed outlines, K of (points, layer's axes), of ellipses with half axes ``size`` around ``centre``, each (K, 2), relative.
 
-        They end at the edge of the image: beyond it napari would widen the axes of the viewer.
+        They end at the edge of the image: beyond it napari would widen the axes of the viewer. None is smaller than a voxel of the
+        network's.
         """
-        found = self.points(centre[:, None] + _CIRCLE * size[:, None], index)
-        return np.clip(found, -0.5, np.array(self._geometry.shape) - 0.5)
+        found = self.points(centre[:, None] + _CIRCLE * np.maximum(size, 1 / self._lengths)[:, None], index)
+        return [_distinct(outline) for outline in np.clip(found, -0.5, np.array(self._geometry.shape) - 0.5)]
 
     def _relative(self, to_network: NDArray[np.float64], axis: int, length: int) -> NDArray[np.float64]:
         network = to_network[axis, axis] * np.arange(length) + to_network[axis, 3]
         return np.asarray(2 * (network + 0.5) / self._lengths[axis - 1] - 1)
+
+
+def _distinct(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out points that lie on the one before, as those do that were cut off at a corner: napari draws spikes there."""
+    apart = np.abs(np.diff(outline, axis=0)).max(axis=1) > _APART
+    kept = outline[np.concatenate([apart, [False]])]
+    return np.concatenate([kept, kept[:1]])

@@ -92,6 +92,7 @@ class WindowLayers:
         self._viewer = viewer
         self._layers: dict[Kind, Layer] = {}
         self._heat: LiveArray | None = None
+        self._drawn_by: list[Any] = []
 
     @property
     def shown(self) -> list[Kind]:
@@ -208,6 +209,7 @@ class WindowLayers:
         layers = self._viewer.layers
         selected, active = set(layers.selection), layers.selection.active
         layers.insert(layers.index(above) + 1 if above in layers else len(layers), layer)
+        self._drawn_by += _visuals(layer)
         layers.selection.clear()
         layers.selection.update(selected)
         layers.selection.active = active if active in selected else layers.selection.active
@@ -227,3 +229,14 @@ def _colour(colour: str, place: float) -> NDArray[np.float32]:
     rgba = np.array(transform_color(colour)[0], dtype=np.float32)
     rgba[3] = 1 - (1 - _FAINTEST) * place
     return rgba
+
+
+def _visuals(layer: Layer) -> list[Any]:
+    """What draws an ellipses' layer; to be kept alive when that is gone.
+
+    Once the visual of a Shapes layer was freed, OpenGL in software crashes on drawing the next one, under napari alone, too.
+    """
+    if not isinstance(layer, Shapes):
+        return []
+    listening = [callback[0]() for callback in layer.events.edge_width.callbacks if isinstance(callback, tuple)]
+    return [one for one in listening if type(one).__module__.startswith("napari._vispy")]
