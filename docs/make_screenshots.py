@@ -64,6 +64,31 @@ def pictures_of_comparisons(folder: Path) -> None:
     viewer.close()
 
 
+def picture_of_windows(path: Path) -> None:
+    """Take a scene with what INSIDE looks at, told a quarter."""
+    viewer, widget = open_demo("clevr_seg")
+    viewer.window.resize(*_WINDOW)
+    widget.segment()
+    _settle(widget)
+    _press(widget, "film_look")
+    widget.session.set_metadata({"quadrant": "lower right"})
+    _settle(widget)
+    wait_until(lambda: not widget.comparison.looks.pending)
+    viewer.reset_view()
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    viewer.close()
+
+
+def picture_of_slices(path: Path) -> None:
+    """Take a heart, whose slices' places the program fills in."""
+    viewer, widget = open_demo("cardiac")
+    widget.segment()
+    widget.session.set_metadata({**widget.session.metadata, "phase": "ED"})
+    _settle(widget)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    viewer.close()
+
+
 def _press(widget: SegmentWidget, name: str) -> None:
     button = widget.findChild(QPushButton, name)
     widget.show_tab(button)
@@ -89,6 +114,8 @@ def main(folder: Path) -> None:
             picture.unlink()
     picture_of_running(folder / "running.png")
     pictures_of_comparisons(folder)
+    picture_of_windows(folder / "where-it-looks.png")
+    picture_of_slices(folder / "cardiac.png")
 
 
 if __name__ == "__main__":

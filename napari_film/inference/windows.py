@@ -47,8 +47,8 @@ class Windows:
         (C, 2), σ along y and x in half sides of the whole slice; not negative.
     strength
         (C,), not negative; they sum to 1, or are all 0 where nothing passes.
-    peak
-        The strongest heat in the image, 0 to 1.
+    least, peak
+        The weakest and the strongest heat in the image, 0 to 1.
     parameters
         What the network uses, of one condition.
     steps
@@ -59,6 +59,7 @@ class Windows:
     centre: NDArray[np.float64]
     size: NDArray[np.float64]
     strength: NDArray[np.float64]
+    least: float
     peak: float
     parameters: "InsideParameters"
     steps: tuple[float, float]
@@ -156,12 +157,14 @@ def _windows(place: str, parameters: "InsideParameters", steps: tuple[float, flo
     passed = np.abs(_numbers(parameters.gamma[0])) * along_y.mean(axis=1) * along_x.mean(axis=1)
     total = passed.sum()
     coarse = _middles(_PEAK_POINTS)
+    heat = _heat(parameters, (coarse, coarse), steps)
     return Windows(
         place,
         centre=_numbers(parameters.mu[0]),
         size=size,
         strength=passed / total if total else passed,
-        peak=float(_heat(parameters, (coarse, coarse), steps).max()),
+        least=float(heat.min()),
+        peak=float(heat.max()),
         parameters=parameters,
         steps=steps,
     )

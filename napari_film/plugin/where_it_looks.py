@@ -221,7 +221,7 @@ class WhereItLooks(QObject):
                     geometry,
                     self._images.slice_axis,
                     f"where it looks: {name}",
-                    peak=max(found.peak for found in every),
+                    limits=(min(found.least for found in every), max(found.peak for found in every)),
                     alike=len(every) == 1,
                 )
 

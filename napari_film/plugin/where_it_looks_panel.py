@@ -144,7 +144,8 @@ class WhereItLooksPanel(QWidget):
         count, share = len(windows.strength), float(windows.strength[strongest].sum())
         part = f"the {len(strongest)} strongest of {count} windows, {100 * share:.0f} % of what passes"
         which = f"all {count} windows" if len(strongest) == count else part
-        self.setStatus(f"{name}: {which}. Where the heat map is brightest {100 * windows.peak:.0f} % passes.")
+        heat = f"The heat map runs from {100 * windows.least:.0f} % that pass (dark) to {100 * windows.peak:.0f} % (bright)"
+        self.setStatus(f"{name}: {which}. {heat}.")
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table as it is shown."""

@@ -85,7 +85,8 @@ def test_heat_and_strength_are_those_of_a_loop(
             np.testing.assert_allclose(found.strength, np.array(passed) / sum(passed), rtol=1e-3, atol=1e-6)
             inside = found.heat(middles(64, 64, 1), middles(64, 64, 1))
             assert found.peak == pytest.approx(inside.max())
-            assert 0 < found.peak <= 1
+            assert found.least == pytest.approx(inside.min())
+            assert 0 <= found.least < found.peak <= 1
             order = found.strongest(3)
             assert list(order) == sorted(range(channels), key=lambda c: -passed[c])[:3]
 

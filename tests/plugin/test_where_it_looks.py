@@ -116,7 +116,7 @@ class Looks:
         if slot == session.slot:
             shown = self.layer("heat")
             assert_allclose(np.asarray(shown.data), geometry.to_layer(heat, axis), atol=1e-5)
-            assert shown.contrast_limits[1] == pytest.approx(max(each.peak for each in found))
+            assert shown.contrast_limits == pytest.approx([min(each.least for each in found), max(each.peak for each in found)])
             assert [int(row[0]) for row in self.panel.rows()] == [number + 1 for number in strongest]
 
 
@@ -333,7 +333,7 @@ def test_the_panel_is_the_editor_of_one_value(qtbot, model):
     together = 100 * np.sort(found.strength)[-3:].sum()
     assert panel.findChild(QLabel, "film_look_status").text() == (
         f"bottom, astrocytoma: the 3 strongest of 8 windows, {together:.0f} % of what passes. "
-        f"Where the heat map is brightest {100 * found.peak:.0f} % passes."
+        f"The heat map runs from {100 * found.least:.0f} % that pass (dark) to {100 * found.peak:.0f} % (bright)."
     )
     panel.setEmpty(NO_IMAGES)
     assert panel.rows() == []
