@@ -123,8 +123,11 @@ def predict(
     told = [*(notice for _, notices in read for notice in notices), *(notice for each in predictions for notice in each.notices)]
     for notice in dict.fromkeys(told):
         console.tell(_NAME, notice)
-    volumes_ml = ", ".join(f"{name} {volume:.2f} ml" for name, volume in content["VolumesMl"].items())
-    typer.echo(f"{output.name}: {volumes_ml}")
+    pixels = picture.is_picture(images[0])  # of which each counts as 1 mm³
+    sizes = [
+        f"{name} {round(1000 * volume):,} pixels" if pixels else f"{name} {volume:.2f} ml" for name, volume in content["VolumesMl"].items()
+    ]
+    typer.echo(f"{output.name}: {', '.join(sizes)}")
 
 
 @app.command()

@@ -53,6 +53,17 @@ def test_a_mask_has_the_size_and_the_way_up_of_its_picture(run: Callable, model:
     assert json.loads((tmp_path / "mask.json").read_text(encoding="utf-8"))["Sources"] == ["scene.png"]
 
 
+def test_the_size_of_a_mask_is_told_in_pixels(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, colours: Path, tmp_path: Path
+) -> None:
+    words = ("--model", model, "--metadata", "tumor_type=ependymoma", "--output", tmp_path / "mask.png", "--device", "cpu")
+    monkeypatch.setattr(sys, "argv", ["napari-film", "predict", str(colours), *map(str, words)])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main()
+    count = np.count_nonzero(np.asarray(Image.open(tmp_path / "mask.png")))
+    assert capsys.readouterr().out == f"mask.png: ependymoma {count:,} pixels\n"
+
+
 def test_what_can_be_meant_in_one_way_is_converted_and_told(run: Callable, model: Path, colours: Path, tmp_path: Path) -> None:
     words = ("--model", model, "--metadata", "tumor_type=ependymoma", "--output")
     run(colours, *words, tmp_path / "plain.png")
