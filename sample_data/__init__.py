@@ -52,7 +52,8 @@ def write_phantom(
     Raises
     ------
     InputError
-        For an unknown kind, a number out of range, a folder that is not empty, or one organ a scan where there are no organs.
+        For an unknown kind, a number out of range, a folder that is not empty or cannot be written, or one organ a scan where there
+        are no organs.
     """
     from napari_film.errors import InputError
 
@@ -65,10 +66,13 @@ def write_phantom(
         raise InputError(f"Got the seed {seed}; give a whole number from 0 on.")
     if one_organ_per_scan and kind != "abdomen":
         raise InputError(f"The phantom {kind} has no organs to label one at a time; leave one_organ_per_scan out, or choose abdomen.")
-    if kind == "clevr_seg":
-        from .clevr import dataset as scenes
+    try:
+        if kind == "clevr_seg":
+            from .clevr import dataset as scenes
 
-        return scenes.write(Path(directory), scenes=subjects, seed=seed, processes=processes, progress=progress)
-    from .dataset import write
+            return scenes.write(Path(directory), scenes=subjects, seed=seed, processes=processes, progress=progress)
+        from .dataset import write
 
-    return write(kind, Path(directory), subjects=subjects, seed=seed, one_organ_per_scan=one_organ_per_scan, progress=progress)
+        return write(kind, Path(directory), subjects=subjects, seed=seed, one_organ_per_scan=one_organ_per_scan, progress=progress)
+    except OSError as error:
+        raise InputError(f"{directory} cannot be written ({error.strerror or error}); make room, or name another folder.") from error

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_film.errors import InputError
 from napari_film.sample_data import bids_tree
 
 from .layout import COLOURS, MARGIN, SIDE
@@ -35,19 +34,16 @@ def split(index: int) -> str:
 def write(directory: Path, *, scenes: int, seed: int, processes: int, progress: Callable[[int, int], None] | None) -> Path:
     """Write ``scenes`` scenes into ``directory``; see `napari_film.sample_data.write_phantom`. The tables come last, once all is there."""
     tables: dict[str, list[Row]] = {name: [] for name in ("scene-attributes", *QUESTIONS)}
-    try:
-        bids_tree.start(directory)
-        (directory / FOLDER).mkdir()
-        for done, rows in enumerate(_written(directory, scenes, seed, processes), 1):
-            for name, found in rows.items():
-                tables[name] += found
-            if progress is not None:
-                progress(done, scenes)
-        _describe(directory, seed)
-        for name, found in tables.items():
-            bids_tree.write_table(directory / f"{name}.tsv", found)
-    except OSError as error:
-        raise InputError(f"{directory} cannot be written ({error.strerror or error}); make room, or name another folder.") from error
+    bids_tree.start(directory)
+    (directory / FOLDER).mkdir()
+    for done, rows in enumerate(_written(directory, scenes, seed, processes), 1):
+        for name, found in rows.items():
+            tables[name] += found
+        if progress is not None:
+            progress(done, scenes)
+    _describe(directory, seed)
+    for name, found in tables.items():
+        bids_tree.write_table(directory / f"{name}.tsv", found)
     return directory
 
 
@@ -102,7 +98,7 @@ def _describe(directory: Path, seed: int) -> None:
             "GeneratedBy": [{"Name": "napari_film.sample_data", "Parameters": {"kind": KIND, "seed": seed}}],
         },
     )
-    (directory / "README").write_text(_ABOUT, encoding="utf-8", newline="\n")
+    bids_tree.write_text(directory / "README", _ABOUT)
     rows: list[Row] = []
     for bit, name in QUADRANTS.items():
         held = [label for label in POSSIBLE if label & bit]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_film.errors import InputError
-from napari_film.sample_data import abdomen, write_phantom
+from napari_film.sample_data import KINDS, abdomen, write_phantom
 
 IMAGES = {
     "spinal_tumor": ("anat/{0}_ce-gadolinium_T1w", "anat/{0}_T2w"),
@@ -124,6 +124,13 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(InputError, match=r"is a file; name a folder"):
         write_phantom("abdomen", tmp_path / "a", subjects=1, seed=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written \(Not a directory\); make room, or name another folder"):
+        write_phantom(kind, tmp_path / "a" / "new", subjects=1, seed=0)
 
 
 def test_an_unknown_kind_names_the_kinds(tmp_path: Path) -> None:
