@@ -63,9 +63,11 @@ def save(path: Path, session: SegmentationSession, origins: Origins) -> None:
 
 
 def is_picture(session: SegmentationSession) -> bool:
-    """Whether what is open is a picture, whose mask can be one."""
+    """Whether what is open is a picture, whose mask can be one; a NIfTI file of one slice is none, nor can its mask be."""
     prepared = session.prepared
-    return prepared is not None and prepared.preprocessing.slice_axis == "acquired" and prepared.shape[0] == 1
+    if prepared is None or prepared.preprocessing.slice_axis != "acquired":
+        return False
+    return prepared.shape[0] == 1 and prepared.reference.file is None
 
 
 def command(session: SegmentationSession, images: Sequence[Path | None]) -> str:
@@ -76,13 +78,15 @@ def command(session: SegmentationSession, images: Sequence[Path | None]) -> str:
     InputError
         If there is no mask, or an image is of no file that the command can read.
     """
+    from napari_film import picture
+
     results, checkpoint = session.results, session.checkpoint
     if results is None or checkpoint is None:
         raise InputError(_NO_MASK)
-    flat = is_picture(session)
-    kind, output = ("PNG or TIFF", Path("mask.png")) if flat else ("NIfTI", Path("mask.nii.gz"))
     for image, row in zip(images, rows(results.choice.header), strict=False):
         if image is None:
+            kind = "PNG or TIFF" if is_picture(session) else "NIfTI"
             raise InputError(f"The image for {row.name} was not opened from a {kind} file; save it as one and open that.")
     files = [image for image in images if image is not None]
+    output = Path("mask.png" if all(map(picture.is_picture, files)) else "mask.nii.gz")
     return predict_command(files, checkpoint, output, results.predictions(), all_values=results.choice.all_values)

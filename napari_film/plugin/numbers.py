@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 _TOPIC = "numbers"
-_PIXELS = "A pixel of a picture counts as 1 mm wide, high and thick: 1 ml is 1,000 pixels."
+_PIXELS = "A pixel of a picture counts as {} mm: 1 ml is {:,.0f} pixels."
 _SEVERAL = "The foreground of all classes counts together."
 
 
@@ -169,9 +169,11 @@ class Numbers(QObject):
                 return
         label, tolerance = panel.label(), panel.tolerance()
         counted, notices = self._what(), [_SEVERAL] if len(header.classes) > 1 else []
-        notices += [_PIXELS] if is_picture(session) else []
         axes = slicing(prepared.reference.grid, prepared.preprocessing.slice_axis).grid(prepared.reference.grid)
         voxel_mm3 = abs(float(np.linalg.det(prepared.reference.affine[:3, :3])))
+        if is_picture(session):
+            size = " x ".join(f"{length:g}" for length in prepared.reference.spacing)
+            notices.append(_PIXELS.format(size, 1000 / voxel_mm3))
 
         def work(cancelled: Cancelled) -> tuple[Comparison, str]:
             truth, sentence = None, ""

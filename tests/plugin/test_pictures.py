@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from PIL import Image as Picture
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton
 from scipy import ndimage
 
@@ -252,6 +253,33 @@ def test_the_command_line_of_a_picture_s_mask(dock, colour_model, tmp_path):
     words = QApplication.clipboard().text()
     assert str(path) in words
     assert "--output mask.png" in words
+
+
+def test_a_nifti_of_one_slice_is_no_picture(dock, grey_model, make_volume, tmp_path):
+    from qtpy.QtWidgets import QApplication
+
+    path = tmp_path / "slice.nii.gz"
+    volume = make_volume((20, 24, 1), np.diag([0.5, 0.5, 6.0, 1.0]), dtype=np.uint8)
+    nifti.write(path, volume.data, volume)
+    dock.viewer.open(str(path), plugin="napari-film")
+    segmented(dock, grey_model)
+    assert dock.child(QPushButton, "film_save").text() == "Save mask as NIfTI…"
+    dock.click("film_command")
+    assert "--output mask.nii.gz" in QApplication.clipboard().text()
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"), [((1, 1), "1 x 1 x 1 mm: 1 ml is 1,000 pixels"), ((0.5, 0.2), "0.2 x 0.5 x 1 mm: 1 ml is 10,000")]
+)
+def test_how_large_a_pixel_counts_in_the_numbers(dock, colour_model, scale, said):
+    dock.viewer.add_image(pixels(3), rgb=True, name="scene", scale=scale)
+    segmented(dock, colour_model)
+    dock.wait_idle()
+    dock.click("film_numbers")
+    panel = dock.widget.comparison.numbers_panel
+    dock.qtbot.mouseClick(panel.findChild(QPushButton, "film_compare"), Qt.MouseButton.LeftButton)
+    dock.wait(lambda: panel.comparison() is not None)
+    assert said in panel.findChild(QLabel, "film_numbers_status").text()
 
 
 def test_a_picture_lies_as_any_viewer_has_it_after_a_volume_that_was_turned(dock, make_checkpoint, make_volume, colour_model, tmp_path):
