@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField
+from napari_film.conditioning import BY_SLICE, UNKNOWN, CategoricalField, ContinuousField
 from napari_film.header import DEFAULT_THRESHOLD, Fingerprint, Header, Range
 from napari_film.plausibility import FEW_SUBJECTS
 from napari_film.volume import axis_names
@@ -102,7 +102,7 @@ def _run(header: Header, checkpoint: str) -> list[str]:
     names = ["image"] if together else [_file_name(channel.name) for channel in header.channels]
     words = ["napari-film", "predict", *(f"{name}{ending}" for name in names), "--model", checkpoint]
     for field in header.metadata_schema:
-        words += ["--metadata", f"{field.name}={field.default if field.kind == 'continuous' and field.per_slice else field.example}"]
+        words += ["--metadata", f"{field.name}={BY_SLICE if field.name in header.metadata_schema.per_slice else field.example}"]
     line = shlex.join([*words, "--output", f"mask{ending}"])
     return ["```", line, "```", "", "Or choose the file in napari: *Plugins > FiLM segmentation*."]
 
@@ -245,7 +245,9 @@ def _limits(header: Header) -> list[str]:
             few = [value for value in field.values if field.name in counts and counts[field.name].get(value, 0) < FEW_SUBJECTS]
             if few:
                 lines.append(f"- {field.name} {', '.join(few)}: fewer than {FEW_SUBJECTS} training subjects, so hardly learned.")
-        if not field.unknown and field.role == "context":
+        if field.name in header.metadata_schema.per_slice:
+            lines.append(f"- {field.name} is filled in from a slice's place among those of its file, so part of a stack has other values.")
+        elif not field.unknown and field.role == "context":
             lines.append(f"- {field.name} has to be told: the network was not trained without it.")
         if field.unknown:
             lines.append(f"- A wrong {field.name} can spoil a mask (Scores); where it is not sure, give *{UNKNOWN}*.")

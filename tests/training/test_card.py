@@ -161,3 +161,5 @@ def test_a_model_for_pictures_is_run_on_one_and_cites_its_method() -> None:
     heart = model_card(bundled("cardiac"), {})
     assert "--metadata 'slice_position=by slice' --output mask.nii.gz" in heart
     assert "spacing 1.8 x 1.8 x own mm (columns, rows, slices)" in heart
+    assert "- slice_position is filled in from a slice's place" in section(heart, "Limits")
+    assert "slice_position has to be told" not in heart

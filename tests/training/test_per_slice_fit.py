@@ -13,7 +13,8 @@ from napari_film.conditioning import BY_SLICE, UNKNOWN
 from napari_film.inference.predictor import Predictor
 from napari_film.models.unet import ConditionedUNet
 from napari_film.training.cache import Cache
-from napari_film.training.cases.reading import read_cases, source_at
+from napari_film.training.cases.reading import read_cases, read_records, source_at
+from napari_film.training.check.inspection import inspect
 from napari_film.training.dataset import TrainingSlices, prepare_cases
 from napari_film.training.fit import Fitted, fit
 from napari_film.training.module import TrainingModule
@@ -81,6 +82,11 @@ def test_training_tells_each_slice_its_own_place(stacks: Path, tmp_path: Path) -
     for k in range(SLICES):
         condition = slices[Sample(0, k, "ED", 0, k)][1].tolist()
         assert condition == pytest.approx([1, 0, 0, 1 - k / 4, k / 4])  # ED, ES, unknown; first, last
+
+
+def test_the_check_misses_no_column_for_what_the_program_fills_in(stacks: Path) -> None:
+    inspection = inspect(read_records(source_at(stacks), cardiac()), cardiac())
+    assert not [finding.text for finding in inspection.findings if "slice_position" in finding.text]
 
 
 def test_validation_sees_what_inference_computes(stacks: Path, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _file(path: Path | None, record: Record, problem: str) -> Path:
 
 def _value(field: FieldRecipe, record: Record) -> Value:
     """Give the value of a context field: what was understood, or *unknown*; of one that is per slice, that the program fills it in."""
-    if field.kind == "continuous" and field.per_slice:
+    if field.filled_in:
         return BY_SLICE
     if field.name in record.understood:
         return record.understood[field.name]

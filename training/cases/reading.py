@@ -83,8 +83,7 @@ def read_cases(sources: Sequence[Source], recipe: Recipe, *, tell: Callable[[str
     if not cases:
         raise ManifestError("The data have no case with a mask; correct the data of the recipe, or data.mask_suffix.")
     for field in recipe.fields:
-        filled_in = field.kind == "continuous" and field.per_slice is not None
-        if field.role == "context" and field.name not in said and not filled_in:
+        if field.role == "context" and field.name not in said and not field.filled_in:
             column = field.column or field.name
             raise ManifestError(
                 f"No case says anything of {column}, which field {field.name!r} is read from; name its column in the recipe."

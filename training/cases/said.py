@@ -57,7 +57,7 @@ def read_said(sources: Sequence[Said], recipe: Recipe, notices: Iterable[str] = 
     refused: dict[str, str] = {}
     told = list(notices)
     for field in recipe.fields:
-        if field.role == "target" or (field.kind == "continuous" and field.per_slice):
+        if field.role == "target" or field.filled_in:
             continue
         looked_up = field.looked_up()
         found = understand(sources, MetadataSchema(fields=(looked_up,)))

@@ -17,10 +17,15 @@ _SLIP = 0.1  # a misspelling has at most this part of the right spelling's subje
 
 
 def field_findings(records: Sequence[Record], recipe: Recipe) -> tuple[list[Finding], list[Column]]:
-    """Tell what is wrong with each field of ``recipe``, and give the fields as columns, spelled as the vocabulary does."""
+    """Tell what is wrong with each field of ``recipe``, and give the fields as columns, spelled as the vocabulary does.
+
+    Those that the program fills in have no column.
+    """
     findings: list[Finding] = []
     columns = []
     for field in recipe.fields:
+        if field.filled_in:
+            continue
         if isinstance(field, CategoricalRecipe) and field.role == "target":
             column, found = _target_column(field, records)
         else:

@@ -30,6 +30,11 @@ class _Read(Part):
     unknown: bool = False
     spatial: Annotated[tuple[Axis, ...], BeforeValidator(_one_or_several)] = ()
 
+    @property
+    def filled_in(self) -> bool:
+        """Whether the program fills it in, so that no case says anything of it."""
+        return False
+
     def _aliases(self) -> tuple[str, ...]:
         return (self.column,) if self.column and folded(self.column) != folded(self.name) else ()
 
@@ -148,6 +153,11 @@ class ContinuousRecipe(_Read):
         if self.mirror and self.minimum != -self.maximum:
             raise ValueError(f"mirror needs a range that is the same on both sides of 0; it is {self.minimum:g} to {self.maximum:g}")
         return self
+
+    @property
+    def filled_in(self) -> bool:
+        """Whether the program fills it in, so that no case says anything of it."""
+        return self.per_slice is not None
 
     def movable(self, axis: Axis) -> bool:
         """Whether the value of an image mirrored along ``axis`` is known."""
