@@ -239,7 +239,7 @@ class ContinuousField(_Field):
             if not word.strip():
                 raise MetadataError(f"{self.name} has no number for slice {place}; give one for each slice, or {BY_SLICE!r}.")
             number, notice = self.model_copy(update={"per_slice": None}).resolve(word.strip())
-            values.append(f"{number:.12g}" if isinstance(number, float) else number)
+            values.append(_written(number))
             notices |= {notice: None} if notice else {}
         return ",".join(values), " ".join(notices) or None
 
@@ -406,11 +406,7 @@ class MetadataSchema(BaseModel):
         if len(condition) == n * width:
             condition = condition[k * width : (k + 1) * width]
         if len(condition) != width:
-            names = " and ".join(self.per_slice) or "The metadata"
-            raise MetadataError(
-                f"{names} came with {len(condition) / max(width, 1):g} numbers, and the image has {n} slices; "
-                f"give one number per slice, one for all of them, or {BY_SLICE!r}."
-            )
+            raise _wrong_count(" and ".join(self.per_slice) or "The metadata", len(condition) // max(width, 1), n)
         if FILLED_IN not in condition:
             return tuple(condition)
         filled, first = list(condition), 0
@@ -428,11 +424,38 @@ def folded(spelling: str) -> str:
     return "".join(character for character in lower if character not in " -_") or lower  # "-" can be a value too
 
 
-def spelled(value: Value | Sequence[float]) -> Value:
-    """Give ``value`` as a field takes it: of numbers, one for each slice, the text with commas between."""
-    if not isinstance(value, str) and isinstance(value, Sequence | np.ndarray):
-        return ",".join(f"{number:.12g}" for number in value)
-    return value
+def spelled(metadata: Mapping[str, Value | Sequence[Value]], slices: int) -> dict[str, Value]:
+    """Give ``metadata`` as fields take them: what has one number for each of ``slices`` as text, with commas between.
+
+    Raises
+    ------
+    MetadataError
+        If it has numbers for another count of slices.
+    """
+    values: dict[str, Value] = {}
+    for name, value in metadata.items():
+        if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or not np.ndim(value):
+            values[name] = value  # type: ignore[assignment]  # a 0-dimensional array is a number
+            continue
+        if len(value) != slices:
+            raise _wrong_count(name, len(value), slices)
+        values[name] = ",".join(map(_written, value))
+    return values
+
+
+def _wrong_count(names: str, count: int, slices: int) -> MetadataError:
+    return MetadataError(
+        f"{names} came with {count} {'number' if count == 1 else 'numbers'}, and the image has {slices} slices; "
+        f"give one number per slice, one for all of them, or {BY_SLICE!r}."
+    )
+
+
+def _written(value: Value) -> str:
+    """``value`` as text that is read as the same number; not 0.30000000000000004 where fewer digits say it."""
+    if not isinstance(value, float | int | np.number):
+        return str(value)
+    short = f"{value:.12g}"
+    return short if float(short) == value else str(float(value))
 
 
 def _is_per_slice(field: CategoricalField | ContinuousField) -> bool:

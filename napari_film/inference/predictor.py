@@ -129,10 +129,10 @@ class Predictor:
         weights stand for its field in all of the metadata.
         """
         header = self._checkpoint.header
-        asked = [Asked.of(header, {name: spelled(value) for name, value in values.items()}, mixture) for values in metadata]
-        conditions = [condition for each in asked for condition in each.conditions]
         prepared = volumes if isinstance(volumes, Prepared) else self.prepare(volumes)
         count = prepared.shape[0]
+        asked = [Asked.of(header, spelled(values, count), mixture) for values in metadata]
+        conditions = [condition for each in asked for condition in each.conditions]
         wanted = outward(count // 2, count) if order is None else list(order)
         if any(not 0 <= index < count for index in wanted):
             raise InputError(f"The order names slices outside of 0 to {count - 1}; these are what the volume has.")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema
+from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema, spelled
 from napari_film.errors import InputError
 
 words = st.text(st.characters(categories=("L", "N"), max_codepoint=0x24F), min_size=1, max_size=8).filter(
@@ -252,6 +252,20 @@ def test_one_number_per_slice_is_taken_slice_by_slice(numbers: list[float], spac
         MetadataError, match=rf"^slice_position came with {n} numbers, and the image has {n + 1} slices; give one number per"
     ):
         schema.at_slice(condition, 0, n + 1)
+
+
+def test_numbers_in_a_sequence_lose_no_digits_and_are_one_per_slice() -> None:
+    third = POSITION.model_copy(update={"minimum": 0, "maximum": 2 / 3, "unknown": True})
+    schema = MetadataSchema(fields=(third,))
+    for numbers in ([0, 1 / 3, 2 / 3], np.array([0, 1 / 3, 2 / 3])):
+        condition = schema.encode(spelled({"slice_position": numbers}, 3))
+        assert condition.reshape(3, 3) == pytest.approx(np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]]))
+    assert spelled({"slice_position": [0.5, "unknown"], "phase": "ED"}, 2) == {"slice_position": "0.5,unknown", "phase": "ED"}
+    assert schema.encode(spelled({"slice_position": np.array(1 / 3)}, 7)).tolist() == [0.5, 0.5, 0]
+    with pytest.raises(MetadataError, match="slice_position came with 1 number, and the image has 3 slices; give one number per slice"):
+        spelled({"slice_position": [0.5]}, 3)
+    with pytest.raises(MetadataError, match="slice_position is 'None', which is no number"):
+        schema.encode(spelled({"slice_position": [None, 0.5]}, 2))
 
 
 @pytest.mark.parametrize(
