@@ -102,7 +102,7 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]], *, a
     if not filmed:
         return FiLMSpace(names, (), (), ())
     width = architecture.condition
-    wrong = [name for name, columns in conditions.items() if not columns or len(columns) % width]
+    wrong = [name for name, columns in conditions.items() if len(columns) == 0 or len(columns) % width]
     if wrong:
         raise ValueError(f"the condition of {wrong[0]} has {len(conditions[wrong[0]])} columns; expected {width}")
     seen = {
