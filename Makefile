@@ -14,7 +14,7 @@ SYSTEM_PACKAGES ?= xvfb xauth xdotool libegl1 libgl1 libopengl0 libglx-mesa0 lib
 	libxkbcommon-x11-0 libdbus-1-3 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
 	libxcb-shape0 libxcb-xinerama0 libxcb-xfixes0 libxcb-cursor0
 
-# Linux draws into a display in memory (Xvfb): the tests always, the rest where there is no display.
+# Where there is no display, Linux draws into one in memory (Xvfb); the tests always do.
 ifeq ($(shell uname),Linux)
 MEMORY_DISPLAY := xvfb-run -a -s "-screen 0 1400x900x24"
 ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
@@ -23,8 +23,8 @@ DEMO_OPTIONS := --headless --output demo
 endif
 endif
 
-# Two processes, one of which has all windows: they would take the focus from each other.
-SIDE_BY_SIDE ?= -n 2 --dist loadgroup
+# Two processes, each with a display in memory of its own (pytest-xvfb): windows would take the focus from each other.
+SIDE_BY_SIDE ?= -n 2 --dist loadfile
 
 # Threads of torch that wait for each other sleep: spinning, they would take the cores from the window under test.
 test test-all: export OMP_WAIT_POLICY ?= PASSIVE
@@ -35,10 +35,10 @@ demo: $(VENV)/.made system-packages
 	@$(DISPLAY_IF_NONE) $(BIN)/napari-film demo $(DEMO_OPTIONS) $(ARGS)
 
 test: $(VENV)/.made system-packages
-	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/.made system-packages
-	$(MEMORY_DISPLAY) $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not gpu" $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not gpu" $(ARGS)
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check --quiet

@@ -198,10 +198,3 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared/data is not here")
     return SHARED
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes run side by side (`make test`): one has all windows, and one all tests of a file."""
-    for item in items:
-        group = "windows" if item.path.parent.name == "plugin" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
