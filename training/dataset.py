@@ -45,7 +45,7 @@ class TrainingSlices(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
         self.recipe = recipe
         self.schema: MetadataSchema = recipe.metadata_schema()
         largest = np.max([case.shape[2:] for case in cases], axis=0)
-        self._upright = recipe.keeps_upright
+        self._upright = recipe.looks_at_position
         self.patch: tuple[int, int] = recipe.training.patch or (int(largest[0]), int(largest[1]))
 
     def metadata(self, sample: Sample, rng: np.random.Generator) -> dict[str, Value]:

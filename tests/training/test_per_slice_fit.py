@@ -123,6 +123,12 @@ def test_a_column_for_what_the_program_fills_in_is_refused() -> None:
         load_recipe("cardiac", ["fields.slice_position.column=z"])
 
 
+def test_slices_that_are_told_their_place_are_not_resampled_along_it() -> None:
+    with pytest.raises(RecipeError, match=r"spacing resamples acquired slices along their axis, and slice_position is per slice; give 0"):
+        load_recipe("cardiac", ["preprocessing.spacing=[1.8, 1.8, 5]"])
+    load_recipe("cardiac", ["preprocessing.spacing=[0, 1.5, 0]", "preprocessing.slice_axis=sagittal"])
+
+
 def test_the_control_arm_is_deaf_to_every_kind_of_conditioning() -> None:
     schema = load_recipe("cardiac", ["fields.slice_position.unknown=true"])[0].metadata_schema()
     places = ("film", "inside", "guide", "inside", "film", "none")

@@ -82,7 +82,7 @@ def test_a_trained_model_segments_pictures_of_other_sizes_and_is_evaluated(scene
 
 
 def test_a_quadrant_is_learned_where_the_network_can_know_places(scenes: Path, tmp_path: Path) -> None:
-    """One network at two settings that differ in nothing but the conditioning: INSIDE learns the quadrant of six scenes by heart."""
+    """INSIDE learns the quadrants of six scenes by heart, and what it is told decides which of them."""
     settings = [
         "training.epochs=40",
         "training.samples=96",
@@ -106,7 +106,7 @@ def test_what_moves_pictures_is_refused_for_a_network_without_places() -> None:
         load_recipe("clevr_seg", ["model.conditioning=film", "training.patch=[16, 16]"])
     for settings in (KINDS["inside"], KINDS["guide"], KINDS["coordinates"]):
         recipe, _ = load_recipe("clevr_seg", [*settings, "training.augmentation=true", "training.patch=[16, 16]"])
-        assert recipe.keeps_upright
+        assert recipe.looks_at_position
     load_recipe("clevr_seg", ["model.conditioning=film", "training.augmentation=intensity"])
 
 

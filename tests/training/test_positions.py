@@ -132,6 +132,10 @@ def test_values_of_a_picture_mirrored_both_ways(recipe: Recipe) -> None:
             ['fields.1.spatial="left-right"', "fields.1.mirror={}", "preprocessing.slice_axis=axial", 'training.flips=["vertical"]'],
             "not vertical",
         ),
+        (
+            ['fields.1.spatial="left-right"', "fields.1.mirror={}", 'training.flips=["horizontal"]'],
+            "quadrant is a place left-right in the body, and which way that is in acquired slices differs",
+        ),
         (["preprocessing.slice_axis=axial"], "quadrant: horizontal is of slices as they were acquired and of pictures"),
     ],
 )
@@ -148,4 +152,4 @@ def test_a_place_in_the_body_moves_with_it(tmp_path: Path) -> None:
     path.write_text(text.replace("[preprocessing]", side), encoding="utf-8")
     recipe, _ = load_recipe(str(path))
     assert recipe.training.augmentation is True
-    assert not recipe.keeps_upright
+    assert not recipe.looks_at_position

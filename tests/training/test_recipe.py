@@ -107,6 +107,14 @@ def test_bids_is_relative_to_the_recipe(tmp_path: Path) -> None:
             ),
             r"fields\.1: mirror gives two values one mirror image; write each pair once",
         ),
+        (
+            ("unknown = true", 'spatial = "left-right"\nmirror = { sideways = {} }'),
+            r"fields\.1\.mirror: sideways stands among tables; give pairs",
+        ),
+        (
+            ("epochs = 2", 'epochs = 2\naugmentation = "rotation"'),
+            r"training\.augmentation: 'rotation' is not true, false or \"intensity\"",
+        ),
         (("[model]", "[model"), r"^r\.toml is not valid TOML"),
         (("[model]", 'colour = "red"\n[model]'), r"colour is not a key of a recipe; allowed here: model, data, channels"),
     ],

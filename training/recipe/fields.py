@@ -1,9 +1,9 @@
 """The fields of a recipe: what the network is told, and where each case's value stands."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Literal, Self, cast, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from napari_film.conditioning import CategoricalField, ContinuousField, Value, folded
 
@@ -56,6 +56,16 @@ class CategoricalRecipe(_Read):
     unit: str = ""
     mirror: Mapping[str, str] | Mapping[Axis, Mapping[str, str]] = {}
     labels: Mapping[str, tuple[int, ...]] = {}
+
+    @field_validator("mirror", mode="before")
+    @classmethod
+    def _tables_are_of_axes(cls, mirror: object) -> object:
+        if isinstance(mirror, Mapping) and any(isinstance(pairs, Mapping) for pairs in mirror.values()):
+            for key, pairs in mirror.items():
+                if key not in get_args(Axis) or not isinstance(pairs, Mapping):
+                    axes = ", ".join(get_args(Axis))
+                    raise ValueError(f"{key} stands among tables; give pairs of values alone, or a table for each of {axes}")
+        return mirror
 
     @model_validator(mode="after")
     def _labels_fit_the_role(self) -> Self:

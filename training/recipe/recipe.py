@@ -12,6 +12,7 @@ from napari_film.architecture import Architecture
 from napari_film.conditioning import MetadataSchema, folded
 from napari_film.header import Channel
 from napari_film.preprocessing import Preprocessing
+from napari_film.volume import SLICED_AXES
 
 from .data import Data
 from .fields import CategoricalRecipe, FieldRecipe
@@ -66,10 +67,16 @@ class Recipe(Part):
         if self.data.soft_masks and any(labels != (1,) for value in self._label_values() for labels in self.class_labels(value)):
             raise ValueError("data.soft_masks: a soft mask holds one structure, whose label is 1; give labels = [1] everywhere")
         for field in self.fields:
-            if set(field.spatial) & IN_IMAGE and self.preprocessing.slice_axis != "acquired":
+            in_image = [axis for axis in field.spatial if axis in IN_IMAGE]
+            if in_image and self.preprocessing.slice_axis != "acquired":
                 raise ValueError(
-                    f"{field.name}: {field.spatial[0]} is of slices as they were acquired and of pictures; "
+                    f"{field.name}: {in_image[0]} is of slices as they were acquired and of pictures; "
                     f"of {self.preprocessing.slice_axis} slices name the axis of the body"
+                )
+            if field.filled_in and self.preprocessing.spacing[SLICED_AXES[self.preprocessing.slice_axis][0]]:
+                raise ValueError(
+                    f"preprocessing.spacing resamples {self.preprocessing.slice_axis} slices along their axis, "
+                    f"and {field.name} is per slice; give 0 there"
                 )
         self._flips_are_known()
         self._places_stay_known()
@@ -85,6 +92,11 @@ class Recipe(Part):
                     f"training.flips: {self.preprocessing.slice_axis} slices can be mirrored {' and '.join(plane)}, not {axis}"
                 )
             for field in self.fields:
+                if body := [place for place in field.spatial if place not in IN_IMAGE and self.preprocessing.slice_axis == "acquired"]:
+                    raise ValueError(
+                        f"training.flips: {field.name} is a place {body[0]} in the body, and which way that is in acquired slices "
+                        "differs from file to file; leave flips out"
+                    )
                 if not field.movable(axis):
                     raise ValueError(
                         f"training.flips: an image mirrored {axis} has another {field.name}; "
@@ -111,13 +123,8 @@ class Recipe(Part):
 
     @property
     def looks_at_position(self) -> bool:
-        """Whether the network is told where in the whole image a patch lies."""
+        """Whether the network is told where in the whole image a patch lies, which is then not rotated: a position has no angle."""
         return self.architecture().looks_at_position
-
-    @property
-    def keeps_upright(self) -> bool:
-        """Whether patches are not rotated: a position has no angle, and a place turned about another is another one."""
-        return self.looks_at_position or any(set(field.spatial) & IN_IMAGE for field in self.fields)
 
     def metadata_schema(self) -> MetadataSchema:
         """Give the fields as a checkpoint stores them. A column that two fields are made of is another name of none of them."""

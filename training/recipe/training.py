@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from .fields import Axis
 from .part import Part
@@ -58,6 +58,14 @@ class Training(Part):
     workers: int | None = Field(default=None, ge=0)
     pictures: bool = True
     tensorboard: bool = True
+
+    @field_validator("augmentation", mode="wrap")
+    @classmethod
+    def _is_a_degree(cls, augmentation: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(augmentation)
+        except ValidationError as error:
+            raise ValueError(f'{augmentation!r} is not true, false or "intensity"') from error
 
     @field_validator("split", mode="before")
     @classmethod
