@@ -8,6 +8,7 @@ Orientation tags are not looked at, as napari's own readers do not.
 """
 
 import os
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_film import nifti
 from napari_film.atomic import atomic_path
 from napari_film.errors import InputError
 from napari_film.preprocessing import Preprocessing
@@ -24,6 +24,8 @@ from napari_film.volume import Volume
 
 ENDINGS = (".png", ".tif", ".tiff")
 _RED_GREEN_BLUE = 3
+# What Pillow says of files that are none, or damaged.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error, Image.DecompressionBombError)
 _GREATEST = {"b": 1, "u1": 255, "u2": 65535}  # what is white, or opaque, by type; of fractions it is 1
 
 
@@ -38,12 +40,21 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 def read_image(path: str | os.PathLike[str]) -> Volume:
     """Read a picture or a NIfTI file, by its ending; raises InputError."""
+    from napari_film import nifti  # and nibabel: the dock knows what a picture is before it reads one
+
     return read(path) if is_picture(path) else nifti.read(path)
 
 
 def read_for_model(path: str | os.PathLike[str], preprocessing: Preprocessing) -> tuple[Volume, tuple[str, ...]]:
-    """Read a NIfTI file as it is, or a picture as `for_model` gives it; raises InputError."""
-    return for_model(read(path), preprocessing) if is_picture(path) else (nifti.read(path), ())
+    """Read a NIfTI file as it is, or a picture as `for_model` gives it; raises InputError, also where the model takes volumes."""
+    from napari_film import nifti
+
+    if not is_picture(path):
+        return nifti.read(path), ()
+    volume = read(path)
+    if preprocessing.slice_axis != "acquired":
+        raise PictureError(f"{volume.name} is a picture of two axes; the model takes volumes, in {preprocessing.slice_axis} slices.")
+    return for_model(volume, preprocessing)
 
 
 def read(path: str | os.PathLike[str]) -> Volume:
@@ -143,7 +154,7 @@ def for_model(volume: Volume, preprocessing: Preprocessing) -> tuple[Volume, tup
 def _volume(path: Path, *, labels: bool) -> Volume:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large ones are no attack here
+            warnings.simplefilter("ignore")  # large ones are no attack here, and damage that matters is an error
             with Image.open(path) as picture:
                 pages = getattr(picture, "n_frames", 1)
                 pixels = np.asarray(_plain(picture, path.name, labels=labels))
@@ -151,7 +162,7 @@ def _volume(path: Path, *, labels: bool) -> Volume:
         raise
     except FileNotFoundError as error:
         raise PictureError(f"{path.name} does not exist; check the path of the picture.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except _DAMAGED as error:
         raise PictureError(f"{path.name} cannot be read as a picture ({error}); save it again as PNG or TIFF.") from error
     if pages > 1:
         raise PictureError(f"{path.name} holds {pages} pages; a picture has one, so save the page that is meant by itself.")

@@ -82,6 +82,24 @@ def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
         picture.read_labels(saved(tmp_path, COLOURS))
 
 
+def test_damage_anywhere_is_told(tmp_path: Path) -> None:
+    for ending in ("png", "tif"):
+        whole = saved(tmp_path, GREYS, f"whole.{ending}").read_bytes()
+        damaged = tmp_path / f"damaged.{ending}"
+        for place in range(len(whole)):
+            for value in (0, 255):
+                damaged.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+                try:
+                    picture.read(damaged)
+                except PictureError as error:
+                    assert str(error).startswith(f"damaged.{ending} ")  # noqa: PT017  # some damage does no harm
+
+
+def test_a_model_for_volumes_takes_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"a\.png is a picture of two axes; the model takes volumes, in axial slices"):
+        picture.read_for_model(saved(tmp_path, COLOURS), RGB)
+
+
 @pytest.mark.parametrize("ending", ["png", "tif"])
 def test_a_mask_comes_back_as_it_was_written(tmp_path: Path, ending: str) -> None:
     mask = np.arange(15, dtype=np.uint8).reshape(5, 3, 1)
