@@ -98,7 +98,10 @@ def predict(
     checkpoint = load_checkpoint(checkpoint_path)
     predictor = Predictor(checkpoint, plan=recorded, device=device, precision=precision)
     predictions = _predict(predictor, predictor.prepare([volume for volume, _ in read]), runs, mixture)
-    predictions = [replace(prediction, postprocessing=postprocessing) for prediction in predictions]
+    converted = [notice for _, notices in read for notice in notices]
+    predictions = [
+        replace(prediction, postprocessing=postprocessing, notices=(*converted, *prediction.notices)) for prediction in predictions
+    ]
     mask = joint_mask(predictions)
     reference = predictions[0].prepared.reference
     content = sidecar.describe(
@@ -120,8 +123,7 @@ def predict(
         if probabilities is not None:
             nifti.write(together.enter_context(atomic_path(probabilities)), JointProbabilities(predictions), reference)
         together.enter_context(atomic_path(sidecar.sidecar_path(output))).write_text(sidecar.to_json(content), encoding="utf-8")
-    told = [*(notice for _, notices in read for notice in notices), *(notice for each in predictions for notice in each.notices)]
-    for notice in dict.fromkeys(told):
+    for notice in dict.fromkeys(notice for prediction in predictions for notice in prediction.notices):
         console.tell(_NAME, notice)
     pixels = picture.is_picture(images[0])  # of which each counts as 1 mm³
     sizes = [

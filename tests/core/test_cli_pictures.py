@@ -77,6 +77,8 @@ def test_what_can_be_meant_in_one_way_is_converted_and_told(run: Callable, model
     assert code == 0
     assert "its values stand for red, green and blue" in told
     assert "16 bits" in told
+    saved = json.loads((tmp_path / "of_grey.json").read_text(encoding="utf-8"))["Notices"]
+    assert [f"napari-film: {notice}" for notice in saved] == told.splitlines()
 
 
 @pytest.mark.parametrize(
