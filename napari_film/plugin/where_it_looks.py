@@ -67,6 +67,7 @@ class WhereItLooks(QObject):
         self._asked: set[Condition] = set()
         self._geometry: WindowGeometry | None = None
         self._drawn: dict[str, object] = {}
+        self._grid_changed()
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_PAUSE)
@@ -228,7 +229,6 @@ class WhereItLooks(QObject):
             self._once("heat", (name, id(every)), heat)
         else:
             self._take("heat")
-        self.layers.set_aside(bool(self._viewer.canvas.grid.enabled))
 
     def _at(self, condition: Condition, index: int) -> Windows:
         """The windows of slice ``index``: where they differ, slices are not respaced, so the network's are the source's."""

@@ -94,6 +94,8 @@ class WindowLayers:
         self._layers: dict[Kind, Layer] = {}
         self._heat: LiveArray | None = None
         self._drawn_by: list[Any] = []
+        self._aside = False
+        self._hidden: list[Layer] = []  # by us, while they are set aside
 
     @property
     def shown(self) -> list[Kind]:
@@ -179,10 +181,19 @@ class WindowLayers:
         layer.refresh(extent=False)
 
     def set_aside(self, on: bool) -> None:
-        """Take all out of view while the grid has the canvas to itself: a layer that is seen has a cell there."""
+        """Take all out of view while the grid has the canvas to itself: a layer that is seen has a cell there.
+
+        What a person hid stays hidden.
+        """
+        if on == self._aside:
+            return
+        self._aside = on
+        hidden, self._hidden = self._hidden, []
         for layer in self._layers.values():
-            if layer.visible == on:
-                layer.visible = not on
+            if on:
+                self._hide(layer)
+            elif layer in hidden:
+                layer.visible = True
 
     def remove(self, kind: Kind) -> None:
         """Take a layer away."""
@@ -211,6 +222,8 @@ class WindowLayers:
         What a person had selected stays so: an active Shapes layer takes letter keys itself.
         """
         self._layers[kind] = layer
+        if self._aside:
+            self._hide(layer)
         layers = self._viewer.layers
         selected, active = set(layers.selection), layers.selection.active
         layers.insert(layers.index(above) + 1 if above in layers else len(layers), layer)
@@ -218,6 +231,11 @@ class WindowLayers:
         layers.selection.clear()
         layers.selection.update(selected)
         layers.selection.active = active if active in selected else layers.selection.active
+
+    def _hide(self, layer: Layer) -> None:
+        if layer.visible:
+            layer.visible = False
+            self._hidden.append(layer)
 
 
 def _placed(reference: Image, name: str) -> dict[str, Any]:

@@ -213,8 +213,21 @@ def test_what_a_person_takes_away_is_off_and_the_button_brings_it_back(looks, do
     dock.viewer.canvas.grid.enabled = True
     assert not looks.layer("heat").visible
     assert not looks.layer("ellipses").visible
+    looks.pick("hemangioblastoma")
+    looks.tick("film_look_ellipses")
+    looks.tick("film_look_ellipses")
+    assert not looks.layer("ellipses").visible
     dock.viewer.canvas.grid.enabled = False
     assert looks.layer("heat").visible
+    assert looks.layer("ellipses").visible
+    # What a person hides stays hidden.
+    looks.layer("heat").visible = False
+    looks.pick("astrocytoma")
+    dock.viewer.canvas.grid.enabled = True
+    dock.viewer.canvas.grid.enabled = False
+    assert looks.layer("heat").name == "where it looks: bottom, astrocytoma"
+    assert not looks.layer("heat").visible
+    assert looks.layer("ellipses").visible
     dock.viewer.layers.remove(dock.widget.layers.channels[0])
     looks.wait()
     assert looks.looks.layers.shown == []
