@@ -12,7 +12,7 @@ import torch
 
 from napari_film.errors import InputError
 from napari_film.training.fit import Fitted, Interrupted, fit
-from napari_film.training.recipe import load_recipe
+from napari_film.training.recipe import Recipe, load_recipe, parse_recipe
 from napari_film.training.resume import LastEpoch, read_state
 
 from .conftest import write_bids
@@ -43,6 +43,21 @@ def stopped(path: Path, output: Path, epoch: int, *settings: str, resume: bool =
         stop_after(epoch, patch)
         with pytest.raises(Interrupted, match=rf"The state after epoch {epoch} is kept; --resume goes on from there\.$"):
             run(path, output, *settings, resume=resume)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("depth = 1", 'depth = 1\nplaces = ["film", "inside", "guide", "none"]'),
+        ('bids = "data"', 'sources = [{ bids = "a", name = "a" }, { table = "b.tsv", name = "b" }]'),
+    ],
+)
+def test_every_recipe_can_be_read_from_the_state_of_its_run(change: tuple[str, str]) -> None:
+    from .conftest import CONTEXT_RECIPE
+
+    assert change[0] in CONTEXT_RECIPE
+    recipe = parse_recipe(CONTEXT_RECIPE.replace(*change), name="r")
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,8 @@ class Data(Place):
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Self:
-        beside = sorted(self.model_fields_set & set(Place.model_fields))
+        # By value, not by what was written: the state of a run has all keys.
+        beside = sorted(key for key, field in Place.model_fields.items() if getattr(self, key) != field.default)
         if beside and self.sources:
             raise ValueError(f"{beside[0]} stands beside sources; give one data set's keys here, or several under sources, not both")
         if not self.sources and sum(place is not None for place in (self.bids, self.table, self.phantom)) != 1:

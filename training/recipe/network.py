@@ -14,10 +14,10 @@ _WORDS = ("everywhere", "decoder", "bottom", "none")
 class Model(Part):
     """The network and what to call it.
 
-    ``places`` says where it is told the metadata: one of four words, and how by ``conditioning``; or, for each of the 2·depth + 2
-    places from the top of the encoder to the head, "none", "film", "inside" or "guide". ``coordinates`` and ``condition_map`` are the
-    two controls: more channels with the pixel's place in the whole image, or with the condition painted evenly. The others are as in
-    `napari_film.architecture.Architecture`.
+    ``places`` says where it is told the metadata: one of four words, and how by ``conditioning`` (None: FiLM); or, for each of the
+    2·depth + 2 places from the top of the encoder to the head, "none", "film", "inside" or "guide". ``coordinates`` and
+    ``condition_map`` are the two controls: more channels with the pixel's place in the whole image, or with the condition painted
+    evenly. The others are as in `napari_film.architecture.Architecture`.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -26,7 +26,7 @@ class Model(Part):
     depth: int = Field(default=4, ge=1, le=8)
     width: int = Field(default=16, ge=1, le=512)
     places: Literal["everywhere", "decoder", "bottom", "none"] | tuple[Conditioning, ...] = "everywhere"
-    conditioning: Literal["film", "inside", "guide"] = "film"
+    conditioning: Literal["film", "inside", "guide"] | None = None
     parametrisation: Literal["relative", "public"] = "relative"
     window: Literal["gaussian", "box"] = "gaussian"
     coordinates: bool = False
@@ -65,7 +65,7 @@ class Model(Part):
             if len(self.places) != 2 * self.depth + 2:
                 count = 2 * self.depth + 2
                 raise ValueError(f"places has {len(self.places)} words; a network of depth {self.depth} has {count} places")
-            if "conditioning" in self.model_fields_set:
+            if self.conditioning is not None:
                 raise ValueError("conditioning stands beside a list of places, which says it place by place; keep one")
         return self
 
@@ -80,7 +80,8 @@ class Model(Part):
             "bottom": (False, True, False),
             "none": (False, False, False),
         }[self.places]
-        return tuple(self.conditioning if told else "none" for told in (*[encoder] * self.depth, bottom, *[decoder] * (self.depth + 1)))
+        kind = self.conditioning or "film"
+        return tuple(kind if told else "none" for told in (*[encoder] * self.depth, bottom, *[decoder] * (self.depth + 1)))
 
     @property
     def told(self) -> bool:
