@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TOPIC = "windows"
 _PAUSE = 50  # ms after the last change: the mask is drawn first, and held keys are not held up
+_FLAT = 0.01  # of the strongest heat: what differs by less is the same everywhere
 _COLOURS: dict[Slot, str] = {"A": COLOURS[0], "B": COLOURS[1]}  # as the masks of the slots have them
 
 Known = dict[Condition, list[Windows]]
@@ -190,8 +191,9 @@ class WhereItLooks(QObject):
         edited = self._session.choices[self._session.slot]
         name = f"{place}, {_spoken(edited)}"
         now = {slot: self._at(condition, index) for slot, condition in wanted.items()}
-        shown = now[self._session.slot]
-        self._once("panel", (look.most, name, id(shown)), lambda: self._panel.setWindows(shown, name))
+        shown, every = now[self._session.slot], self._known[wanted[self._session.slot]]
+        limits = _heat_limits(every)
+        self._once("panel", (look.most, name, id(shown)), lambda: self._panel.setWindows(shown, name, limits))
         reference, geometry = self._images.channels[0], self._images.geometry
         at = self._geometry
         if look.ellipses:
@@ -210,7 +212,6 @@ class WhereItLooks(QObject):
         else:
             self._take("ellipses")
         if look.heat:
-            every = self._known[wanted[self._session.slot]]
 
             def plane(number: int) -> Any:
                 return every[number if len(every) > 1 else 0].heat(at.rows, at.columns)
@@ -222,7 +223,7 @@ class WhereItLooks(QObject):
                     geometry,
                     self._images.slice_axis,
                     f"where it looks: {name}",
-                    limits=(min(found.least for found in every), max(found.peak for found in every)),
+                    limits=limits,
                     alike=len(every) == 1,
                 )
 
@@ -272,6 +273,12 @@ class WhereItLooks(QObject):
             self._drawn.pop(kind, None)
             look = self._panel.value()
             self._panel.setValue(replace(look, ellipses=look.ellipses and kind != "ellipses", heat=look.heat and kind != "heat"))
+
+
+def _heat_limits(every: Sequence[Windows]) -> tuple[float, float]:
+    """The least and the strongest heat of all slices, so that the same colour is the same heat in each; from 0 where it hardly differs."""
+    least, peak = min(found.least for found in every), max(found.peak for found in every)
+    return (least, peak) if peak - least > _FLAT * peak else (0.0, max(peak, 1e-6))
 
 
 def _one_condition(choice: Choice) -> Condition:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["ellipses", "heat"]
 _HEAT = 0.5  # opacity
-_FLAT = 0.01  # of the peak: heat that differs by less is the same everywhere
 _FAINTEST = 0.35  # opacity of the weakest ellipse that is drawn
 _EDGE = 1 / 200  # of the image's longer side
 
@@ -156,8 +155,6 @@ class WindowLayers:
 
         It is drawn over the image, not added to it: a bright picture would swallow it.
         """
-        least, peak = limits
-        limits = limits if peak - least > _FLAT * peak else (0.0, max(peak, 1e-6))
         source = LiveHeat(plane, geometry, slice_axis, alike=alike)
         layer = self._layers.get("heat")
         if layer is None or self._heat is None:

@@ -124,8 +124,8 @@ class WhereItLooksPanel(QWidget):
         """Say ``sentence`` in the line below."""
         self._status.setText(sentence)
 
-    def setWindows(self, windows: Windows, name: str) -> None:
-        """List the strongest of ``windows``, which are those of the condition called ``name``."""
+    def setWindows(self, windows: Windows, name: str, limits: tuple[float, float]) -> None:
+        """List the strongest of ``windows``, those of the condition called ``name``; the heat map's colours run between ``limits``."""
         strongest = windows.strongest(int(self._most.value()))
         self._table.setRowCount(len(strongest))
         for row, number in enumerate(strongest):
@@ -144,7 +144,7 @@ class WhereItLooksPanel(QWidget):
         count, share = len(windows.strength), float(windows.strength[strongest].sum())
         part = f"the {len(strongest)} strongest of {count} windows, {100 * share:.0f} % of what passes"
         which = f"all {count} windows" if len(strongest) == count else part
-        heat = f"The heat map runs from {100 * windows.least:.0f} % that pass (dark) to {100 * windows.peak:.0f} % (bright)"
+        heat = f"The heat map runs from {100 * limits[0]:.0f} % that pass (dark) to {100 * limits[1]:.0f} % (bright)"
         self.setStatus(f"{name}: {which}. {heat}.")
 
     def rows(self) -> list[tuple[str, ...]]:
