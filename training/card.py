@@ -28,6 +28,9 @@ _INSIDE = (
     "Grzegorz Jacenków, Alison Q. O'Neil, Brian Mohr, Sotirios A. Tsaftaris: INSIDE: Steering Spatial Attention with Non-imaging "
     "Information in CNNs. MICCAI 2020."
 )
+_GUIDE = (
+    "Christian Rupprecht, Iro Laina, Nassir Navab, Gregory D. Hager, Federico Tombari: Guide Me: Interacting with Deep Networks. CVPR 2018."
+)
 _KINDS = {"film": "FiLM", "inside": "INSIDE", "guide": "the guiding block"}
 _AUGMENTATION = {True: "yes", False: "no", "intensity": "of intensities alone"}
 _CITED = "If you use the model, cite napari-film (CITATION.cff in its repository)"
@@ -67,8 +70,8 @@ def _about(header: Header) -> list[str]:
     told += ["the condition painted as channels"] if architecture.condition_map else []
     told += ["x and y as channels"] if architecture.coordinates else []
     kind = "U-Net" if architecture.skips else "Encoder and decoder without skips,"
-    film = ", ".join(told) if architecture.takes_condition else "no FiLM: it takes no metadata"
-    network = f"{kind} of depth {architecture.depth} and width {architecture.width}, {film}"
+    told += [] if architecture.takes_condition else ["no FiLM: it takes no metadata"]
+    network = f"{kind} of depth {architecture.depth} and width {architecture.width}, {', '.join(told)}"
     channels = [channel.name + (f" ({channel.description})" if channel.description else "") for channel in header.channels]
     lines = [header.description, ""] if header.description else []
     lines += [f"- Segments: {', '.join(_structures(header))}", f"- Images, in this order: {'; '.join(channels)}"]
@@ -256,7 +259,7 @@ def _limits(header: Header) -> list[str]:
 
 def _cite(header: Header) -> list[str]:
     places = header.architecture.places
-    papers = [paper for kind, paper in (("film", _FILM), ("inside", _INSIDE)) if kind in places]
+    papers = [paper for kind, paper in (("film", _FILM), ("inside", _INSIDE), ("guide", _GUIDE)) if kind in places]
     if not papers:
         return [f"{_CITED}."]
     whose = "the paper whose method it carries out" if len(papers) == 1 else "the papers whose methods it carries out"

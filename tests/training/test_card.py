@@ -158,6 +158,10 @@ def test_a_model_for_pictures_is_run_on_one_and_cites_its_method() -> None:
     assert "INSIDE at 1 of its 6 places" in card
     assert "Steering Spatial Attention" in card
     assert "Lemay" not in card
+    assert "Guide Me" not in card
+    guided = model_card(changed(bundled("clevr_seg"), "architecture.places.2", "guide"), {})
+    assert "the guiding block at 1 of its 6 places" in guided
+    assert "Guide Me" in guided
     heart = model_card(bundled("cardiac"), {})
     assert "--metadata 'slice_position=by slice' --output mask.nii.gz" in heart
     assert "spacing 1.8 x 1.8 x own mm (columns, rows, slices)" in heart
