@@ -33,7 +33,8 @@ class BySliceBox(QWidget):
         self._number = NumberBox(field.minimum, field.maximum, decimals=self._decimals)
         self._number.setObjectName(f"film_number_{field.name}")
         self._number.setSingleStep((field.maximum - field.minimum) / _STEPS)
-        self._number.show_value((field.minimum + field.maximum) / 2)
+        self._one = (field.minimum + field.maximum) / 2  # as it was given: the box rounds what it shows
+        self._number.show_value(self._one)
         self._here = QLabel()
         self._here.setObjectName(f"film_here_{field.name}")
         self._here.setToolTip("The value of the slice in view; it moves with the slices.")
@@ -43,13 +44,13 @@ class BySliceBox(QWidget):
         layout.addWidget(self._number, stretch=1)
         layout.addWidget(self._here, stretch=1)
         self._kind.activated.connect(lambda _: self._kind_chosen())
-        self._number.valueChanged.connect(lambda _: self.changed.emit())
+        self._number.valueChanged.connect(self._number_chosen)
         self._show()
 
     def value(self) -> Value:
         """`BY_SLICE`, a number for all slices, `UNKNOWN`, or the numbers of all slices with commas between."""
         kind = str(self._kind.currentData())
-        return float(self._number.value()) if kind == _ONE else kind
+        return self._one if kind == _ONE else kind
 
     def setValue(self, value: Value) -> None:
         """Show ``value``; emits nothing."""
@@ -59,6 +60,7 @@ class BySliceBox(QWidget):
             self._kind.setCurrentIndex(self._kind.findData(value))
         else:
             self._kind.setCurrentIndex(self._kind.findData(_ONE))
+            self._one = value
             self._number.show_value(value)
         self._show()
 
@@ -70,7 +72,12 @@ class BySliceBox(QWidget):
     def _kind_chosen(self) -> None:
         if self._kind.currentData() == _ONE and self._here.isVisibleTo(self) and self._place is not None:
             self._number.show_value(self._field.value_at(*self._place))
+            self._one = float(self._number.value())
         self._show()
+        self.changed.emit()
+
+    def _number_chosen(self, number: float) -> None:
+        self._one = number
         self.changed.emit()
 
     def _show(self) -> None:

@@ -88,6 +88,9 @@ def test_values_from_elsewhere(form):
         assert form.value()["depth"] == (15.0 if value == 0.5 else value)
     assert len(told) == 4
     assert child(form, QComboBox, "film_kind_depth").currentText() == "3 numbers"
+    form.setValue({"depth": 22.5})  # a step between the ends, where the box has whole numbers
+    assert child(form, NumberBox, "film_number_depth").text() == "23"
+    assert form.value()["depth"] == told[-1]["depth"] == 22.5
 
 
 def test_stepping_and_all_values(qtbot, make_header):
