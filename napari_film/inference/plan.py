@@ -184,8 +184,8 @@ def make_plan(device: DeviceName = "auto", precision: PrecisionName = "auto") ->
     return plan, notices
 
 
-def check_replay(plan: Plan, devices: Sequence[str]) -> None:
-    """Raise InputError where a recorded plan cannot be replayed with ``devices``."""
+def check_replay(plan: Plan, devices: Sequence[str], divisor: int) -> None:
+    """Raise InputError where a plan cannot be replayed with ``devices``, by a network that needs ``divisor`` pixels or more."""
     if plan.device not in devices:
         raise InputError(
             f"The plan was made for the device {plan.device}, which is not available here; leave the plan out to make a new one."
@@ -194,3 +194,5 @@ def check_replay(plan: Plan, devices: Sequence[str]) -> None:
         raise InputError(
             f"The plan was made for the engine {plan.engine!r}, and this version has {ENGINE!r}; leave the plan out to make a new one."
         )
+    if plan.tile is not None and plan.tile < divisor:
+        raise InputError(f"The plan's tile is {plan.tile}, and this model needs {divisor} pixels or more; give a longer tile, or none.")

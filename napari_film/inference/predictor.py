@@ -54,7 +54,7 @@ class Predictor:
         self._replayed = plan is not None
         self._auto = plan is None and precision == "auto"
         if plan is not None:
-            check_replay(plan, available_devices())
+            check_replay(plan, available_devices(), checkpoint.header.architecture.divisor)
             self._plan = plan
             self.notices: tuple[str, ...] = ()
         else:

@@ -51,12 +51,14 @@ def test_what_is_not_here_is_told(device: str) -> None:
 
 
 def test_a_plan_is_replayed_where_it_was_made_for() -> None:
-    check_replay(Plan(device="cpu"), ["cpu"])
-    check_replay(Plan(device="cuda"), ["cuda", "cpu"])
+    check_replay(Plan(device="cpu", tile=16), ["cpu"], 16)
+    check_replay(Plan(device="cuda"), ["cuda", "cpu"], 16)
     with pytest.raises(InputError, match="made for the device cuda, which is not available here; leave the plan out"):
-        check_replay(Plan(device="cuda"), ["cpu"])
+        check_replay(Plan(device="cuda"), ["cpu"], 16)
     with pytest.raises(InputError, match="made for the engine 'compiled-9', and this version has"):
-        check_replay(Plan(device="cpu", engine="compiled-9"), ["cpu"])
+        check_replay(Plan(device="cpu", engine="compiled-9"), ["cpu"], 16)
+    with pytest.raises(InputError, match=r"^The plan's tile is 15, and this model needs 16 pixels or more; give a longer tile, or none\.$"):
+        check_replay(Plan(device="cpu", tile=15), ["cpu"], 16)
 
 
 def network_of(width: int, depth: int = 4) -> Architecture:
