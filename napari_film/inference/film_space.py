@@ -66,7 +66,7 @@ class FiLMSpace:
         return np.array([np.sqrt(((points - point) ** 2).mean(axis=1)) for point in points]).reshape(len(points), len(points))
 
 
-def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]], *, at: tuple[int, int] | None = None) -> FiLMSpace:
+def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]]) -> FiLMSpace:
     """Read γ and β of each FiLM place; of the weights only the generator's are read, so no network is loaded.
 
     Parameters
@@ -75,8 +75,7 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]], *, a
         A .safetensors file.
     conditions
         The condition vectors, each (M,) or slice by slice (n · M,), by the names of the values; as `MetadataSchema.encode` gives them.
-    at
-        Slice k of n, where a condition is another one in each slice; None takes the middle one.
+        Of one that is another in each slice, that of the middle slice is taken.
 
     Raises
     ------
@@ -106,7 +105,7 @@ def film_space(checkpoint: Path, conditions: Mapping[str, Sequence[float]], *, a
     if wrong:
         raise ValueError(f"the condition of {wrong[0]} has {len(conditions[wrong[0]])} columns; expected {width}")
     seen = {
-        name: header.metadata_schema.at_slice(columns, *(at or (len(columns) // width // 2, len(columns) // width)))
+        name: header.metadata_schema.at_slice(columns, len(columns) // width // 2, len(columns) // width)
         for name, columns in conditions.items()
     }
     start = "generator."

@@ -180,7 +180,7 @@ class InsideGenerator(nn.Module):
         window: str = "gaussian",
     ) -> None:
         super().__init__()
-        self.channels, self.axes = channels, axes
+        self.channels = channels
         self.parametrisation, self.window = parametrisation, window
         self.trunk = Trunk(condition, channels)
         self.modulation = nn.Linear(self.trunk.features, (2 + axes) * channels)  # rows: g, b, m of the first axis, ...; C each
