@@ -11,7 +11,7 @@ from napari_film.plugin.film_map import FiLMMap
 from napari_film.plugin.heat_image import heat_image
 
 NO_MODEL = "Choose a model to see where it listens to the metadata."
-NO_FILM = "This model takes no metadata, so there is nothing inside that listens to them."
+NO_FILM = "This model has no FiLM, so there is no γ or β of it to plot; the windows of INSIDE are under Where does it look."
 NO_VALUES = "Choose values to see what the network makes of them."
 ONE_VALUE = "One value alone: there is nothing to compare it with."
 LEGEND = "Rows: values. Columns: channels. Bars: listening."

@@ -22,7 +22,7 @@ from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.number_box import NumberBox
 
 NO_MODEL = "Choose a model to see where it looks."
-NO_WINDOWS = "This model places no windows: what metadata change in its feature maps, they change everywhere alike (it has no INSIDE)."
+NO_WINDOWS = "This model has no INSIDE, so the metadata place no windows in it."
 NO_IMAGES = "Press Segment: the windows of the model are then drawn over the image."
 MOST = 64
 _AT_FIRST = 12

@@ -180,7 +180,7 @@ def test_what_is_empty_says_why(panel):
     assert (empty_text(panel), panel.status()) == (NO_MODEL, "")
     panel.setSpace(FiLMSpace(("a",), (), (), ()))
     assert (empty_text(panel), panel.status()) == (NO_FILM, "")
-    assert "takes no metadata" in NO_FILM
+    assert "has no FiLM" in NO_FILM  # as other ways to be told metadata have none
     panel.setSpace(space_of(0, (4,)))
     assert empty_text(panel) == NO_VALUES
     panel.setSpace(space_of(1, (4,)))
