@@ -65,7 +65,7 @@ def read(path: str | os.PathLike[str]) -> Volume:
     Raises
     ------
     PictureError
-        If it cannot be read, has several pages, or colours of another kind.
+        If it cannot be read, has several pages, or colours of another kind, or of 16 bits a value of which the upper eight are 0.
     """
     return _volume(Path(path), labels=False)
 
@@ -157,6 +157,7 @@ def _volume(path: Path, *, labels: bool) -> Volume:
             warnings.simplefilter("ignore")  # large ones are no attack here, and damage that matters is an error
             with Image.open(path) as picture:
                 pages = getattr(picture, "n_frames", 1)
+                cut = picture.mode in {"RGB", "RGBA"} and ";16" in str(picture.tile)  # 16 bits a value, of which Pillow reads the upper 8
                 pixels = np.asarray(_plain(picture, path.name, labels=labels))
     except PictureError:
         raise
@@ -166,6 +167,8 @@ def _volume(path: Path, *, labels: bool) -> Volume:
         raise PictureError(f"{path.name} cannot be read as a picture ({error}); save it again as PNG or TIFF.") from error
     if pages > 1:
         raise PictureError(f"{path.name} holds {pages} pages; a picture has one, so save the page that is meant by itself.")
+    if cut and not pixels[..., :_RED_GREEN_BLUE].any():
+        raise PictureError(f"{path.name} has colours of 16 bits a value and uses the lower 8 at most; save it with 8 bits a value.")
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     data = pixels.swapaxes(0, 1)[:, :, None]
     return Volume(data, np.eye(4), path.name)

@@ -1,5 +1,7 @@
 """Pictures as volumes: every kind of PNG and TIFF that Pillow writes, and the channels of a model."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,26 @@ def test_a_palette_is_colours_in_an_image_and_labels_in_a_mask(tmp_path: Path) -
 
 def test_fractions_of_a_tiff_are_kept(tmp_path: Path) -> None:
     assert picture.read(saved(tmp_path, (GREYS / 255).astype(np.float32), "a.tif")).data.dtype == np.float32
+
+
+def colours_of_16_bits(values: np.ndarray) -> bytes:
+    """Give a PNG of (rows, columns, 3), which Pillow does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows, columns, _ = values.shape
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", columns, rows, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def test_of_colours_with_16_bits_the_upper_are_read_and_never_black_in_their_place(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(colours_of_16_bits(COLOURS.astype(np.uint16) * 257))
+    assert np.array_equal(picture.read(tmp_path / "a.png").data, picture.read(saved(tmp_path, COLOURS, "b.png")).data)
+    (tmp_path / "a.png").write_bytes(colours_of_16_bits(COLOURS.astype(np.uint16)))
+    with pytest.raises(PictureError, match=r"a\.png has colours of 16 bits a value and uses the lower 8 at most; save it with 8 bits"):
+        picture.read(tmp_path / "a.png")
 
 
 def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
