@@ -115,7 +115,10 @@ def check_outputs(images: Sequence[Path], outputs: Sequence[Path]) -> None:
         if {_stem(output), _stem(output.resolve())} & taken:
             raise InputError(f"The output {output.name} has the name of one of the images, or of the JSON beside it; give another name.")
     if len({_stem(output) for output in outputs}) < len(outputs):
-        raise InputError(f"Mask and probabilities are both to be written to {outputs[0].name}; give two names.")
+        mask, probabilities = outputs
+        raise InputError(
+            f"Mask and probabilities are to be written to {mask.name} and {probabilities.name}: but for endings that is one name; give two."
+        )
 
 
 def _is_picture(path: Path) -> bool:

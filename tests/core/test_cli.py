@@ -387,7 +387,7 @@ MISTAKES: dict[str, tuple[Callable[[Desk], list[str]], str]] = {
     "a folder as a mask": (lambda desk: desk.words(output=desk.folder / "folder.nii"), "folder.nii is a folder"),
     "a mask over the image": (lambda desk: desk.words(output=desk.image), "has the name of one of the images"),
     "a sidecar over the image's": (lambda desk: desk.words(output=desk.folder / "t2.nii"), "has the name of one of the images"),
-    "two outputs of one name": (lambda desk: desk.words("--probabilities", desk.mask), "both to be written to mask.nii.gz"),
+    "two outputs of one name": (lambda desk: desk.words("--probabilities", desk.mask), "but for endings that is one name; give two"),
     "a plan that is not there": (lambda desk: desk.words("--plan", "gone.json"), "gone.json cannot be read"),
     "a plan that is none": (lambda desk: desk.words("--plan", desk.image), "t2.nii.gz holds no plan"),
     "a plan of another engine": (lambda desk: desk.words("--plan", desk.folder / "old.json"), "made for the engine 'eager-0'"),
