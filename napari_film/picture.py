@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from napari_film.atomic import atomic_path
 from napari_film.errors import InputError
@@ -23,6 +23,7 @@ from napari_film.preprocessing import Preprocessing
 from napari_film.volume import Volume
 
 ENDINGS = (".png", ".tif", ".tiff")
+_FORMATS = ("PNG", "TIFF")  # whatever a file is called: of others Pillow starts programs (EPS)
 _RED_GREEN_BLUE = 3
 # What Pillow says of files that are none, or damaged.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error, Image.DecompressionBombError)
@@ -155,7 +156,7 @@ def _volume(path: Path, *, labels: bool) -> Volume:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large ones are no attack here, and damage that matters is an error
-            with Image.open(path) as picture:
+            with Image.open(path, formats=_FORMATS) as picture:
                 pages = getattr(picture, "n_frames", 1)
                 cut = picture.mode in {"RGB", "RGBA"} and ";16" in str(picture.tile)  # 16 bits a value, of which Pillow reads the upper 8
                 pixels = np.asarray(_plain(picture, path.name, labels=labels))
@@ -163,6 +164,8 @@ def _volume(path: Path, *, labels: bool) -> Volume:
         raise
     except FileNotFoundError as error:
         raise PictureError(f"{path.name} does not exist; check the path of the picture.") from error
+    except UnidentifiedImageError as error:  # which names the folder
+        raise PictureError(f"{path.name} is neither a PNG nor a TIFF, whatever it is called; save it again as one.") from error
     except _DAMAGED as error:
         raise PictureError(f"{path.name} cannot be read as a picture ({error}); save it again as PNG or TIFF.") from error
     if pages > 1:

@@ -85,7 +85,7 @@ def test_what_can_be_meant_in_one_way_is_converted_and_told(run: Callable, model
     ("image", "output", "message"),
     [
         ("clear.png", "mask.png", "clear.png is transparent in places"),
-        ("text.png", "mask.png", "text.png cannot be read as a picture"),
+        ("text.png", "mask.png", "text.png is neither a PNG nor a TIFF"),
         ("none.png", "mask.png", "none.png does not exist"),
         ("scene.png", "scene.tif", "has the name of one of the images"),
         ("scene.png", "mask.bmp", "give a name that ends in .nii or .nii.gz, or as a picture"),

@@ -87,7 +87,7 @@ def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"none\.png does not exist; check the path"):
         picture.read(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
-    with pytest.raises(PictureError, match=r"text\.png cannot be read as a picture"):
+    with pytest.raises(PictureError, match=r"^text\.png is neither a PNG nor a TIFF, whatever it is called; save it again as one\.$"):
         picture.read(tmp_path / "text.png")
     whole = saved(tmp_path, np.random.default_rng(0).integers(0, 255, (60, 60), dtype=np.uint8))
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:1500])
@@ -102,6 +102,12 @@ def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
         picture.read(tmp_path / "pages.tif")
     with pytest.raises(PictureError, match="is a colour picture; a mask needs one label per pixel"):
         picture.read_labels(saved(tmp_path, COLOURS))
+
+
+def test_a_photograph_under_another_name_is_told(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png", format="JPEG")
+    with pytest.raises(PictureError, match=r"^photo\.png is neither a PNG nor a TIFF"):
+        picture.read(tmp_path / "photo.png")
 
 
 def test_damage_anywhere_is_told(tmp_path: Path) -> None:
