@@ -252,11 +252,9 @@ def _colour(colour: str, place: float) -> NDArray[np.float32]:
 
 
 def _visuals(layer: Layer) -> list[Any]:
-    """What draws an ellipses' layer; to be kept alive when that is gone.
+    """What draws a layer; to be kept alive when that is gone.
 
-    Once the visual of a Shapes layer was freed, OpenGL in software crashes on drawing the next one, under napari alone, too.
+    Once the visual of such a layer was freed, OpenGL in software crashes on drawing the next one, of shapes under napari alone, too.
     """
-    if not isinstance(layer, Shapes):
-        return []
-    listening = [callback[0]() for callback in layer.events.edge_width.callbacks if isinstance(callback, tuple)]
+    listening = [callback[0]() for callback in layer.events.opacity.callbacks if isinstance(callback, tuple)]
     return [one for one in listening if type(one).__module__.startswith("napari._vispy")]
