@@ -23,6 +23,7 @@ from .module import MEAN_DICE, TrainingModule
 from .prepared import PreparedCase
 from .recipe import Recipe
 from .scoring import dice_score
+from .seen import as_seen, seen_channels
 
 CURVES, OVERLAYS = "curves.png", "overlays.png"
 MOST = 5
@@ -83,7 +84,7 @@ def choose(cases: Sequence[PreparedCase], recipe: Recipe) -> list[Example]:
 
 
 def overlays(examples: Sequence[Example], module: TrainingModule, title: str) -> Figure:
-    """Draw the truth and the mask under each value as outlines on the first channel; a row for each example."""
+    """Draw the truth and the mask under each value as outlines on what is seen of it; a row for each example."""
     panels = [[(example, told) for told in example.told] for example in examples]
     if all(len(row) == 1 for row in panels):
         panels = [[panel for row in panels for panel in row]]
@@ -92,13 +93,14 @@ def overlays(examples: Sequence[Example], module: TrainingModule, title: str) ->
     width = float(np.clip(_PANEL * shape[1] / shape[0], _PANEL / 2, 2 * _PANEL))
     figure = Figure(figsize=(width * columns + 0.3, (_PANEL + 0.6) * len(panels) + 0.6), facecolor="white", layout="constrained")
     axes = figure.subplots(len(panels), columns, squeeze=False)
+    shown = seen_channels(module.recipe)
     training = module.training
     module.eval()
     for row, places in zip(panels, axes, strict=True):
         for (example, told), place in zip(row, places, strict=True):
             truth = example.case.truth_of(example.number, module.recipe, example.value)
             mask = module.segment(example.case, told, slice(example.number, example.number + 1))[0]
-            _panel(place, example.case.images[example.number, 0].astype(np.float32), truth, mask)
+            _panel(place, as_seen([example.case.images[example.number, channel] for channel in shown]), truth, mask)
             if module.recipe.preprocessing.slice_axis == "acquired":
                 place.invert_yaxis()
             dice = dice_score(mask, truth)
@@ -141,8 +143,7 @@ def curves(rows: Sequence[Row]) -> Figure:
 
 
 def _panel(axes: Axes, image: NDArray[np.float32], truth: NDArray[np.bool_], mask: NDArray[np.bool_]) -> None:
-    low, high = np.percentile(image, (1, 99.5))
-    axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", interpolation="nearest")
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, origin="lower", interpolation="nearest")
     for outline, colour in ((truth, _TRUTH), (mask, _MASK)):
         for one in outline:
             if one.any():

@@ -23,6 +23,7 @@ from napari_film.volume import slicing
 from ..cases.case import Case
 from ..recipe import Recipe
 from ..scoring import truths_of
+from ..seen import as_seen, seen_channels
 from .parts import SEEN, group_of
 from .score import Runner, Score
 
@@ -41,7 +42,8 @@ _SEEN = {
 class Row:
     """One case of the grid.
 
-    ``image`` and ``truth`` are (H, W), ``masks`` (H, W) by given value, ``dice`` the case's; ``step`` is mm along H and W.
+    ``image`` is (C, H, W), the channels that are shown; ``truth`` is (H, W), ``masks`` (H, W) by given value, ``dice`` the
+    case's; ``step`` is mm along H and W.
     """
 
     true: str
@@ -94,7 +96,7 @@ def make_rows(
         index = int(truth.sum(axis=(1, 2)).argmax())
         predictions = runner.predictions(prepared, case, order=[index])
         reference = prepared.reference.data
-        image = prepared.from_source(reference if reference.ndim == 3 else reference[..., 0])[index]
+        planes = [reference if reference.ndim == 3 else reference[..., channel] for channel in seen_channels(recipe)]
         own = [s for s in scores if (s.model, s.case, s.true, s.class_name) == (score.model, score.case, true, class_name)]
         order = slicing(prepared.reference.grid, recipe.preprocessing.slice_axis)
         _, height, width = (prepared.reference.spacing[axis] for axis in order.axes)
@@ -102,7 +104,7 @@ def make_rows(
             Row(
                 true,
                 score.subject,
-                np.asarray(image, dtype=np.float32),
+                np.stack([prepared.from_source(plane)[index] for plane in planes]).astype(np.float32),
                 truth[index],
                 {given: prepared.from_source(prediction.mask())[index] == number + 1 for given, prediction in predictions.items()},
                 {s.given: s.measures.dice for s in own if s.measures.dice is not None},
@@ -151,9 +153,8 @@ def _height(row: Row) -> float:
 
 def _draw_one(place: Axes, row: Row, given: str) -> None:
     window = _window(row)
-    image, truth, mask = row.image[window], row.truth[window], row.masks[given][window]
-    low, high = np.percentile(image, (0.5, 99.5))
-    place.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", aspect=row.step[0] / row.step[1])
+    image, truth, mask = as_seen(row.image[:, *window]), row.truth[window], row.masks[given][window]
+    place.imshow(image, cmap="gray", vmin=0, vmax=1, origin="lower", aspect=row.step[0] / row.step[1])
     for outline, colour, width in ((truth, _TRUTH, 2.4), (mask, _MASK, 1.0)):
         if outline.any():
             place.contour(outline.astype(float), levels=[0.5], colors=[colour], linewidths=[width])
