@@ -199,6 +199,16 @@ def with_volumes(content: Mapping[str, Any], mask: NDArray[np.uint8], affine: ND
     return {**content, "VolumesMl": {name: round(counts[label] * voxel_ml, 4) for label, name in content["Labels"].items()}}
 
 
+def discard(path: Path) -> None:
+    """Take a sidecar of ours away: the mask that it tells of was written over, by one that nothing is told of."""
+    try:
+        ours = any(step["Name"] == "napari-film" for step in json.loads(path.read_text(encoding="utf-8"))["GeneratedBy"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if ours:
+        path.unlink()
+
+
 def to_json(content: Mapping[str, Any]) -> str:
     """Text of a sidecar file."""
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

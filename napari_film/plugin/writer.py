@@ -75,8 +75,9 @@ def _write_layer(path: str, layer: "Image | Labels") -> list[str]:
     else:
         nifti.write(path, volume.data, volume, names=label_names(layer))
     made = provenance(layer)
-    if made is None:
-        return [path]
     beside = sidecar.sidecar_path(Path(path))
+    if made is None:
+        sidecar.discard(beside)
+        return [path]
     write_text(beside, sidecar.to_json(sidecar.with_volumes(made, volume.data, volume.affine)))
     return [path, str(beside)]

@@ -83,22 +83,28 @@ class Dock:
         box: QComboBox = self.child(QComboBox, combo)
         view: QAbstractItemView = box.view()
 
-        def opened() -> bool:
+        chosen: list[int] = []
+        box.activated.connect(chosen.append)
+
+        def picked() -> bool:
             """Without a window manager the focus may come late, which closes a list that has just opened; then it is clicked again."""
             if not view.isVisible():
                 self.qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(box.width() - 8, box.height() // 2))
-            QApplication.processEvents()
-            return view.isVisible()
+                QApplication.processEvents()
+            if view.isVisible():
+                index = view.model().index(box.findText(text), 0)
+                assert index.isValid(), text
+                view.scrollTo(index)
+                place = view.visualRect(index).center()
+                self.qtbot.mouseMove(view.viewport(), place)
+                view.setCurrentIndex(index)  # what the mouse is over is marked, and a click chooses that: the move alone may come late
+                self.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+                QApplication.processEvents()
+            return bool(chosen)
 
-        self.qtbot.waitUntil(opened)
-        index = view.model().index(box.findText(text), 0)
-        assert index.isValid(), text
-        view.scrollTo(index)
-        place = view.visualRect(index).center()
-        self.qtbot.mouseMove(view.viewport(), place)
-        view.setCurrentIndex(index)  # what the mouse is over is marked, and a click chooses that: the move alone may come late
-        self.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
-        self.qtbot.waitUntil(lambda: not view.isVisible())
+        self.qtbot.waitUntil(picked)
+        box.activated.disconnect(chosen.append)
+        assert chosen == [box.findText(text)]
 
     def wait(self, done: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(done, timeout=PATIENCE)

@@ -141,5 +141,6 @@ def test_what_is_saved_says_where_its_values_are_from(dock, model, tree, tmp_pat
     click(dock, "film_keep")
     kept = next(layer for layer in dock.viewer.layers if "kept" in layer.name)
     dock.pick("sex", "M")
+    dock.wait_complete()
     assert origins(kept) == {"sex": "participants.tsv", "age": "participants.tsv"}
     assert origins(dock.mask) == {"sex": "you", "age": "participants.tsv"}

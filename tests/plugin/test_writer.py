@@ -47,6 +47,27 @@ def test_mask_lies_on_the_source_and_keeps_its_names(source, tmp_path):
     assert nifti.label_names(out) == {1: "spleen"}
 
 
+@pytest.mark.parametrize(
+    ("beside", "stays"),
+    [
+        ('{"GeneratedBy": [{"Name": "napari-film"}], "Metadata": {"sex": "F"}}', False),
+        ('{"GeneratedBy": [{"Name": "another"}]}', True),
+        ('{"Manufacturer": "of a scan"}', True),
+        ("no JSON", True),
+    ],
+)
+def test_what_told_of_a_mask_that_is_written_over_goes(source, tmp_path, beside, stays):
+    """Of a mask that nothing is told of, such as one that was painted, an older file would tell what is not true."""
+    image = Layer.create(*read_layers(source)[0])
+    mask = Labels((image.data > 500).astype(np.uint8), **mask_layer_kwargs(image, name="spleen"))
+    path = tmp_path / "mask.json"
+    path.write_text(beside, encoding="utf-8")
+    assert write_labels(str(tmp_path / "mask.nii.gz"), *mask.as_layer_data_tuple()[:2]) == [str(tmp_path / "mask.nii.gz")]
+    assert path.is_file() == stays
+    if stays:
+        assert path.read_text(encoding="utf-8") == beside
+
+
 def test_mask_drawn_by_hand_borrows_from_the_image_below(make_napari_viewer_proxy, source, tmp_path):
     viewer = make_napari_viewer_proxy()
     (image,) = viewer.open(str(source), plugin="napari-film")
