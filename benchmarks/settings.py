@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from napari_film.architecture import Architecture, Conditioning
-from napari_film.conditioning import CategoricalField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField
 from napari_film.header import Channel, Header
 from napari_film.preprocessing import Normalisation, Preprocessing
 

@@ -14,8 +14,8 @@ from rich.progress import Progress
 from napari_film import console
 from napari_film.atomic import atomic_path
 from napari_film.bundled import find_checkpoint
-from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.header import Header, read_header
 from napari_film.inference import options
 from napari_film.inference.mixture import Mixture

@@ -18,8 +18,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_film.architecture import Architecture
-from napari_film.conditioning import MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.preprocessing import Normalisation, Preprocessing
 from napari_film.volume import SLICED_AXES
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.conditioning import UNKNOWN, CategoricalField, Value
+from napari_film.fields import UNKNOWN, CategoricalField, Value
 from napari_film.header import Channel, Fingerprint, Header, Range
 from napari_film.preprocessing import Preprocessing
 from napari_film.volume import SLICED_AXES, Volume, axis_names, described

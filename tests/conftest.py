@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from napari_film.architecture import Architecture, Conditioning
 from napari_film.checkpoint import save_checkpoint
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.header import Channel, Header
 from napari_film.inference import plan
 from napari_film.models.unet import ConditionedUNet

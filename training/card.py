@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from napari_film.conditioning import BY_SLICE, UNKNOWN, CategoricalField, ContinuousField
+from napari_film.fields import BY_SLICE, UNKNOWN, CategoricalField, ContinuousField
 from napari_film.header import DEFAULT_THRESHOLD, Fingerprint, Header, Range
 from napari_film.plausibility import FEW_SUBJECTS
 from napari_film.volume import axis_names

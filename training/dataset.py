@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from napari_film.conditioning import UNKNOWN, MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import UNKNOWN, Value
 
 from .augmentation import Patch, draw_intensity, draw_patch
 from .cache import Cache

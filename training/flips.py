@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_film.conditioning import UNKNOWN, Value
+from napari_film.fields import UNKNOWN, Value
 from napari_film.models.position import Position
 
 from .recipe import Recipe

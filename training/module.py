@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.header import DEFAULT_THRESHOLD
 from napari_film.models.position import Position
 from napari_film.models.unet import ConditionedUNet

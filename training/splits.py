@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 
 from .cases.case import SPLITS, Case, ManifestError
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from napari_film.conditioning import UNKNOWN, Value
+from napari_film.fields import UNKNOWN, Value
 from napari_film.header import DEFAULT_THRESHOLD, Threshold
 
 from .cases.case import given_values

@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, memory_figure, time_figure
 from benchmarks.side import REPOSITORY
 from napari_film import read
 from napari_film.bundled import bundled_checkpoints
-from napari_film.conditioning import Value
+from napari_film.fields import Value
 from napari_film.header import Header, read_header
 from napari_film.preprocessing import prepare
 

@@ -14,7 +14,8 @@ from typing import Any
 from napari_film.bids.files import BidsError, read_json, read_table
 from napari_film.bids.matching import Statement, statement_about, understood
 from napari_film.bids.tree import Tree, sidecars
-from napari_film.conditioning import MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import Value
 
 Said = Mapping[str, Statement]
 """What one file says, by key."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_film.bids.files import BidsError
 from napari_film.bids.units import convert, standard_unit
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataError, Value, folded
+from napari_film.fields import UNKNOWN, CategoricalField, ContinuousField, MetadataError, Value, folded
 
 _WORDS_FOR_NOTHING = ("", "n/a", "na", "nan", "null", "none", "-", "?", "missing", "not available", "not reported", UNKNOWN)
 _NOTHING = {folded(word) for word in _WORDS_FOR_NOTHING}

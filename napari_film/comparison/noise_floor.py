@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from napari_film.checkpoint import load_checkpoint
 from napari_film.comparison.experiment import ExperimentError, read_experiment
-from napari_film.conditioning import Value
+from napari_film.fields import Value
 from napari_film.inference.masks import label_mask
 from napari_film.inference.plan import DeviceName, PrecisionName
 from napari_film.inference.predictor import Predictor

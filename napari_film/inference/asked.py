@@ -6,7 +6,8 @@ metadata   one condition, 100 %          expected mixture   one per value, by we
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from napari_film.conditioning import Metadata, Value
+from napari_film.conditioning import Metadata
+from napari_film.fields import Value
 from napari_film.header import Header
 from napari_film.inference.kept import Kept
 from napari_film.inference.mixture import Mixture

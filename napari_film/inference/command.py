@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import list2cmdline
 
 from napari_film.bundled import bundled_checkpoints, find_checkpoint
-from napari_film.conditioning import Value
+from napari_film.fields import Value
 from napari_film.header import read_header
 from napari_film.inference.prediction import Prediction
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from napari_film.conditioning import UNKNOWN, CategoricalField, Metadata, MetadataError, MetadataSchema, Value
+from napari_film.conditioning import Metadata, MetadataSchema
+from napari_film.fields import UNKNOWN, CategoricalField, MetadataError, Value
 from napari_film.header import Header
 from napari_film.volume import pieces
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.header import Header
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan

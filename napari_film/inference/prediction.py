@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.conditioning import Metadata, Value
+from napari_film.conditioning import Metadata
+from napari_film.fields import Value
 from napari_film.inference.kept import Kept
 from napari_film.inference.masks import NOT_COMPUTED, label_mask
 from napari_film.inference.mixture import Mixture

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from napari_film.checkpoint import Checkpoint
-from napari_film.conditioning import Value, spelled
+from napari_film.conditioning import spelled
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.inference.agenda import outward
 from napari_film.inference.asked import Asked
 from napari_film.inference.kept import Kept

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from napari_film.conditioning import Value
+from napari_film.fields import Value
 from napari_film.inference import sidecar
 from napari_film.plugin.choice import Choice
 from napari_film.plugin.composition import Composition

@@ -3,7 +3,7 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from napari_film.conditioning import BY_SLICE, UNKNOWN, ContinuousField, Value
+from napari_film.fields import BY_SLICE, UNKNOWN, ContinuousField, Value
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.number_box import NumberBox
 

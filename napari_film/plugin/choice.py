@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, Metadata, Value
+from napari_film.conditioning import Metadata
+from napari_film.fields import BY_SLICE, CategoricalField, ContinuousField, Value
 from napari_film.header import Header
 from napari_film.inference.mixture import Mixture
 

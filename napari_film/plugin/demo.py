@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
-from napari_film.conditioning import CategoricalField
 from napari_film.errors import InputError
+from napari_film.fields import CategoricalField
 from napari_film.inference.postprocessing import Postprocessing
 from napari_film.inference.prediction import joint_mask
 from napari_film.plugin.samples import truth

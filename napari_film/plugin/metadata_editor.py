@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_film.conditioning import CategoricalField, MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, Value
 from napari_film.plugin.metadata_form import MetadataForm
 from napari_film.plugin.sentences import told
 from napari_film.plugin.session import SegmentationSession

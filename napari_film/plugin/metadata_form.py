@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QGraphicsOpacityEffect, QHBox
 from superqt import QLabeledDoubleSlider
 
 from napari_film.bids import Found
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import UNKNOWN, CategoricalField, ContinuousField, Value
 from napari_film.plugin.by_slice_box import BySliceBox, decimals_of
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.value_origin import YOU, ValueOrigin, origin_of

@@ -6,7 +6,7 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_film.conditioning import AnyField, CategoricalField
+from napari_film.fields import AnyField, CategoricalField
 from napari_film.header import Header
 from napari_film.plugin.metadata_form import spoken
 from napari_film.plugin.model_inputs import in_colour

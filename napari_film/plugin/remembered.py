@@ -8,8 +8,8 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict
 
 from napari_film.atomic import write_text
-from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.inference.postprocessing import Postprocessing
 
 _MOST = 20  # checkpoints whose metadata are remembered

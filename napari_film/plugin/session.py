@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.header import Header, read_header
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import DeviceName, PrecisionName

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from napari_film.bids import Found
-from napari_film.conditioning import BY_SLICE, Value
+from napari_film.fields import BY_SLICE, Value
 
 YOU = "you"
 DEFAULT = "default"

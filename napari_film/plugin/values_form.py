@@ -8,7 +8,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction, QMouseEvent
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QMenu, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import BY_SLICE, CategoricalField, ContinuousField, MetadataError, Value
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken
 

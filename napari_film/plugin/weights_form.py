@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.inference.mixture import Mixture, Mode
 from napari_film.plugin.dropdown import Dropdown
 from napari_film.plugin.metadata_form import spoken

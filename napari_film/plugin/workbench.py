@@ -10,8 +10,8 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
-from napari_film.conditioning import Value
 from napari_film.errors import InputError
+from napari_film.fields import Value
 from napari_film.header import Header
 from napari_film.plugin.appearance import summary
 from napari_film.plugin.choice import Choice, leading_field

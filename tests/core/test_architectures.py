@@ -13,7 +13,7 @@ from torch.nn import functional
 from napari_film.architecture import Architecture
 from napari_film.bundled import bundled_checkpoints
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.conditioning import CategoricalField, ContinuousField
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.header import CheckpointError, parse_header, read_header
 from napari_film.models.inside import InsideParameters
 from napari_film.models.position import Position

@@ -12,7 +12,7 @@ from torch import nn
 
 from napari_film.architecture import Architecture
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import CategoricalField, ContinuousField
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.inference.as_trained import AsTrainedUNet
 from napari_film.inference.loaded import LoadedModel
 from napari_film.inference.plan import Plan

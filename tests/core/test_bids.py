@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from napari_film.bids import Found, find_metadata, likeness
 from napari_film.bids.units import convert
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, ContinuousField
 
 IMAGE = "sub-01/ses-2/anat/sub-01_ses-2_acq-fast_T1w.nii.gz"
 TYPES = ("astrocytoma", "ependymoma", "hemangioblastoma")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_film.bids import find_metadata
-from napari_film.conditioning import CategoricalField, MetadataError, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, MetadataError
 
 TR = CategoricalField(name="TR", values=("short", "middle", "long"), bins=(500, 2000), unit="ms", unknown=True, aliases=("RepetitionTime",))
 

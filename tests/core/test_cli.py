@@ -14,7 +14,7 @@ import pytest
 
 from napari_film import cli, nifti
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import ContinuousField
+from napari_film.fields import ContinuousField
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import ENGINE
 from napari_film.inference.postprocessing import Postprocessing

@@ -15,7 +15,7 @@ import pytest
 from napari_film import cli, nifti
 from napari_film.bundled import bundled_checkpoints
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import CategoricalField, Value
+from napari_film.fields import CategoricalField, Value
 from napari_film.inference.command import predict_command
 from napari_film.inference.mixture import Mixture
 from napari_film.inference.plan import Plan

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, MetadataError, MetadataSchema, spelled
+from napari_film.conditioning import MetadataSchema, spelled
 from napari_film.errors import InputError
+from napari_film.fields import BY_SLICE, CategoricalField, ContinuousField, MetadataError
 
 words = st.text(st.characters(categories=("L", "N"), max_codepoint=0x24F), min_size=1, max_size=8).filter(
     lambda word: word.casefold() != "unknown"

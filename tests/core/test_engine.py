@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import ContinuousField
+from napari_film.fields import ContinuousField
 from napari_film.header import read_header
 from napari_film.inference.agenda import outward
 from napari_film.inference.engine import Engine

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from napari_film.comparison.experiment import ExperimentError, check_one_experiment, distinct_names, read_experiment
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.header import CheckpointError, Header
 
 RECIPE = '[model]\nname = "tiny"\n[data]\nphantom = {{ kind = "a", seed = 1 }}\n[training]\nepochs = {epochs}\nseed = {seed}\n'

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.conditioning import BY_SLICE, CategoricalField, ContinuousField, Value
+from napari_film.fields import BY_SLICE, CategoricalField, ContinuousField, Value
 from napari_film.header import CheckpointError, read_header
 from napari_film.inference.film_space import FiLMSpace, film_space
 from napari_film.models.unet import ConditionedUNet

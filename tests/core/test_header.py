@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from napari_film.conditioning import CategoricalField, ContinuousField
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.header import CheckpointError, Header, Range, parse_header, read_header
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataError, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, ContinuousField, MetadataError
 from napari_film.inference.kept import Kept
 from napari_film.inference.mixture import Mixture, mix
 

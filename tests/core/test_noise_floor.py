@@ -10,7 +10,7 @@ import pytest
 from napari_film.checkpoint import load_checkpoint
 from napari_film.comparison.experiment import ExperimentError
 from napari_film.comparison.noise_floor import NoiseFloor, noise_floor
-from napari_film.conditioning import CategoricalField, MetadataError
+from napari_film.fields import CategoricalField, MetadataError
 from napari_film.inference.predictor import Predictor
 from napari_film.volume import GeometryError, Volume
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import napari_film.sample_data
 from napari_film import nifti
 from napari_film.bundled import bundled_checkpoints
-from napari_film.conditioning import CategoricalField, MetadataError
+from napari_film.fields import CategoricalField, MetadataError
 from napari_film.header import Header, read_header
 from napari_film.plausibility import unusual
 from napari_film.preprocessing import Normalisation

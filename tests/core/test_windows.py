@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.header import CheckpointError
 from napari_film.inference.windows import places_with_windows, windows
 from napari_film.models.position import Position

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_film.conditioning import MetadataError
+from napari_film.fields import MetadataError
 from napari_film.inference.mixture import Mixture
 from napari_film.plugin.choice import Choice
 

@@ -6,7 +6,8 @@ from qtpy.QtWidgets import QComboBox, QLabel
 from superqt import QLabeledDoubleSlider
 
 from napari_film.bids import Found
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import UNKNOWN, CategoricalField, ContinuousField
 from napari_film.plugin.metadata_form import MetadataForm
 
 SCHEMA = MetadataSchema(

@@ -3,7 +3,8 @@
 import pytest
 
 from napari_film.architecture import Architecture
-from napari_film.conditioning import CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.header import Channel, Header, Provenance
 from napari_film.plugin.model_card import ModelCard
 from napari_film.preprocessing import Normalisation, Preprocessing

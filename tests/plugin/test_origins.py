@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_film import nifti
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.inference.sidecar import sidecar_path
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu", "unpainted")

@@ -10,7 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
 
 from napari_film import cli, nifti
-from napari_film.conditioning import BY_SLICE, UNKNOWN, CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import BY_SLICE, UNKNOWN, CategoricalField, ContinuousField
 from napari_film.inference.sidecar import sidecar_path
 from napari_film.plugin.choice import Choice, steps
 from napari_film.plugin.metadata_form import MetadataForm

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import MetadataError
 from napari_film.errors import InputError
+from napari_film.fields import MetadataError
 from napari_film.header import CheckpointError
 from napari_film.inference.masks import NOT_COMPUTED
 from napari_film.inference.mixture import Mixture

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_film.bids import Found
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.plugin.value_origin import DEFAULT, YOU, ValueOrigin, origin_of
 
 FILE = Found("ependymoma", "participants.tsv", "EP")

@@ -4,7 +4,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QMenu, QProgressBar, QPushButton
 
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataError, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import UNKNOWN, CategoricalField, ContinuousField, MetadataError
 from napari_film.plugin.values_form import ValuesForm
 
 TUMOR = CategoricalField(name="tumor_type", role="target", values=("astrocytoma", "ependymoma", "hemangioblastoma"))

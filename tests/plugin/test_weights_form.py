@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QScrollArea, QSlider
 
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.inference.mixture import Mixture
 from napari_film.plugin.weights_form import WeightsForm, rebalanced
 

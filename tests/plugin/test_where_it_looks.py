@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QLabel
 
-from napari_film.conditioning import CategoricalField, ContinuousField
+from napari_film.fields import CategoricalField, ContinuousField
 from napari_film.header import Channel, read_header
 from napari_film.inference.windows import windows
 from napari_film.plugin.layers import geometry_of, is_stand_in

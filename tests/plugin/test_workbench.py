@@ -5,7 +5,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.inference.masks import NOT_COMPUTED
 from napari_film.plugin.layers import geometry_of
 from napari_film.plugin.live_array import BOTH, NEITHER, ONLY_A, ONLY_B

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_film.conditioning import UNKNOWN
 from napari_film.errors import InputError
+from napari_film.fields import UNKNOWN
 from napari_film.training.cases.case import Case, ManifestError, data_hash, given, given_values
 from napari_film.training.cases.reading import read_cases, source_at
 from napari_film.training.recipe import Recipe, parse_recipe

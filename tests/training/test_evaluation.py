@@ -15,7 +15,7 @@ from monai.metrics import DiceMetric, HausdorffDistanceMetric, SurfaceDiceMetric
 
 from napari_film import nifti
 from napari_film.checkpoint import load_checkpoint, save_checkpoint
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.training.cli import main

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_film.comparison.experiment import ExperimentError
-from napari_film.conditioning import CategoricalField
+from napari_film.fields import CategoricalField
 from napari_film.header import read_header
 from napari_film.training.cases.case import Case
 from napari_film.training.evaluation.measures import Measures

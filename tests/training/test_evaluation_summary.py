@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_film.comparison.scores import dice, hausdorff95, surface_dice
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.training.evaluation.bootstrap import Bootstrap
 from napari_film.training.evaluation.measures import Measures, Truth
 from napari_film.training.evaluation.score import WITHOUT_PRIOR, Score

@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch import LightningModule
 
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import UNKNOWN
 from napari_film.errors import InputError
+from napari_film.fields import UNKNOWN
 from napari_film.header import read_header
 from napari_film.inference.predictor import Predictor
 from napari_film.nifti import read

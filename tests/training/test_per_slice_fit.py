@@ -9,7 +9,7 @@ import torch
 from napari_film import nifti
 from napari_film.architecture import Architecture
 from napari_film.checkpoint import load_checkpoint
-from napari_film.conditioning import BY_SLICE, UNKNOWN
+from napari_film.fields import BY_SLICE, UNKNOWN
 from napari_film.inference.predictor import Predictor
 from napari_film.models.unet import ConditionedUNet
 from napari_film.training.cache import Cache

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from napari_film import nifti
-from napari_film.conditioning import BY_SLICE
 from napari_film.errors import InputError
+from napari_film.fields import BY_SLICE
 from napari_film.header import read_header
 from napari_film.sample_data import write_phantom
 from napari_film.training.cache import Cache

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from napari_film.architecture import Architecture
 from napari_film.checkpoint import Checkpoint, load_checkpoint
-from napari_film.conditioning import UNKNOWN, CategoricalField, ContinuousField, MetadataSchema
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import UNKNOWN, CategoricalField, ContinuousField
 from napari_film.inference.predictor import Predictor
 from napari_film.models.unet import ConditionedUNet
 from napari_film.nifti import read

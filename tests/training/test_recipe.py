@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.training.recipe import Recipe, RecipeError, bundled_recipes, load_recipe, parse_recipe
 
 from .conftest import CONTEXT_RECIPE, TARGET_RECIPE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.training.cases.case import Case, ManifestError
 from napari_film.training.splits import Split, split_cases
 

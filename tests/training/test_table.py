@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 from napari_film.training.cases.case import ManifestError
 from napari_film.training.cases.reading import read_cases, read_records, source_at
 from napari_film.training.recipe import Recipe, parse_recipe

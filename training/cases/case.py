@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_film.conditioning import BY_SLICE, UNKNOWN, MetadataError, Value, folded
 from napari_film.errors import InputError
+from napari_film.fields import BY_SLICE, UNKNOWN, MetadataError, Value, folded
 
 from ..recipe import Recipe
 from ..recipe.fields import FieldRecipe

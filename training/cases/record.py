@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_film.conditioning import Value
+from napari_film.fields import Value
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_film.bids import Said, Statement, says_nothing, understand
-from napari_film.conditioning import MetadataSchema, Value
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import Value
 
 from ..recipe import Recipe
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_film.bids import Statement, read_text, says_nothing
-from napari_film.conditioning import folded
 from napari_film.errors import InputError
+from napari_film.fields import folded
 
 from ..recipe import Recipe
 from ..recipe.data import Source

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from napari_film.conditioning import folded
+from napari_film.fields import folded
 
 from ..cases.record import Record
 from ..recipe.fields import CategoricalRecipe

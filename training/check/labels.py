@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from napari_film.conditioning import folded
+from napari_film.fields import folded
 
 from ..cases.record import Record
 from ..recipe import Recipe

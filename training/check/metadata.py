@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from napari_film.conditioning import UNKNOWN, MetadataError, folded
+from napari_film.fields import UNKNOWN, MetadataError, folded
 
 from ..cases.record import Record
 from ..recipe import Recipe

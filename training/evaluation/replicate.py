@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_film.comparison.experiment import ExperimentError, distinct_names, read_experiment, recipe_difference
-from napari_film.conditioning import UNKNOWN, Value
+from napari_film.fields import UNKNOWN, Value
 from napari_film.header import Header, read_header
 
 from ..recipe import Recipe, parse_recipe

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_film.checkpoint import load_checkpoint
 from napari_film.comparison.scores import dice, volume_ml
-from napari_film.conditioning import UNKNOWN, Value
+from napari_film.fields import UNKNOWN, Value
 from napari_film.inference.plan import DeviceName
 from napari_film.inference.prediction import Prediction
 from napari_film.inference.predictor import Predictor

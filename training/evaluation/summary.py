@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_film.conditioning import UNKNOWN
+from napari_film.fields import UNKNOWN
 
 from .bootstrap import Bootstrap, Estimate
 from .measures import SUMMARISED

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, cast, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from napari_film.conditioning import CategoricalField, ContinuousField, Value, folded
+from napari_film.fields import CategoricalField, ContinuousField, Value, folded
 
 from .part import Part
 

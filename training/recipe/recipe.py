@@ -9,7 +9,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from napari_film.architecture import Architecture
-from napari_film.conditioning import MetadataSchema, folded
+from napari_film.conditioning import MetadataSchema
+from napari_film.fields import folded
 from napari_film.header import Channel
 from napari_film.preprocessing import Preprocessing
 from napari_film.volume import SLICED_AXES
